@@ -331,3 +331,21 @@ async fn a_call_can_be_made_in_a_task() {
     let answer = tokio::spawn(async move { stock.oneshot(request).await });
     assert_eq!(answer.await.expect("joined").expect("an answer").status(), 200);
 }
+
+#[tokio::test]
+async fn a_timeout_that_a_header_of_another_name_tells_is_the_whole_call_s() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let hang = |State(asked): State<Arc<AtomicU32>>| async move {
+        asked.fetch_add(1, SeqCst);
+        std::future::pending::<StatusCode>().await
+    };
+    let slow = serve(Router::new().route("/", get(hang)).with_state(Arc::clone(&asked))).await;
+    let mesh = TestMesh::new("orders");
+    let client = mesh.client("stock").with_base_url(slow.url(""));
+    let name = "x-time-left".parse().expect("a name");
+    let client = client.with_layer(|layer| layer.with_timeout_header(name));
+    let client = client.build().expect("a client");
+    let request = client.get("/").header("x-time-left", "300");
+    let error = request.send().await.map(|answer| answer.status()).expect_err("late");
+    assert_eq!(asked.load(SeqCst), 1, "{error}");
+}

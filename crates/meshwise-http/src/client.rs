@@ -69,6 +69,13 @@ impl ClientLayer {
         self.with(|config| config.undeclared = undeclared)
     }
 
+    /// Returns the name of the header by which requests tell how much time there is.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn timeout_header(&self) -> &http::HeaderName {
+        &self.config.timeout_header
+    }
+
     fn with(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
         let config = Arc::make_mut(&mut self.config);
         change(config);

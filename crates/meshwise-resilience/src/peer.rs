@@ -26,7 +26,7 @@ use crate::{
     timeout::{DeadlineConfig, Deadlines, TimeLimit, TimeLimitHandle},
 };
 use config::over_breaker;
-use http::Request;
+use http::{HeaderName, Request};
 use meshwise_core::{
     Classifier,
     outcome::Rule,
@@ -70,6 +70,8 @@ pub struct PeerLayer {
     pub(crate) shared: Arc<PeerShared>,
     /// How this client's errors are looked into.
     pub(crate) classifier: Classifier,
+    /// By what header this client's requests tell how much time there is.
+    pub(crate) timeout_header: Option<HeaderName>,
 }
 
 pub(crate) struct PeerShared {
@@ -188,8 +190,10 @@ impl PeerLayer {
     /// # Errors
     /// Says which setting makes no sense, and what is allowed.
     pub fn new(peer: impl Into<Arc<str>>, config: PeerConfig) -> Result<Self, ConfigError> {
-        let classifier = config.classifier.clone();
-        Ok(Self { shared: Arc::new(PeerShared::new(peer.into(), config)?), classifier })
+        let (classifier, timeout_header) =
+            (config.classifier.clone(), config.timeout_header.clone());
+        let shared = Arc::new(PeerShared::new(peer.into(), config)?);
+        Ok(Self { shared, classifier, timeout_header })
     }
 
     /// Returns the handle by which the guards are read and turned.
@@ -204,7 +208,11 @@ impl<S: Clone> Layer<S> for PeerLayer {
 
     fn layer(&self, inner: S) -> PeerService<S> {
         let shared = &self.shared;
-        let own = |gate: &Gate| Gate { classifier: self.classifier.clone(), ..gate.clone() };
+        let own = |gate: &Gate| Gate {
+            classifier: self.classifier.clone(),
+            timeout_header: self.timeout_header.clone(),
+            ..gate.clone()
+        };
         let routes =
             shared.routes.iter().map(|(pattern, gate)| (pattern.clone(), Arc::new(own(gate))));
         let gate = Gate { routes: Routes::new(routes.collect()), ..own(&shared.gate) };

@@ -72,7 +72,8 @@ impl Guards {
         let mut all = lock(&self.all);
         if let Some(shared) = all.peers.get(peer).and_then(|there| there.whole.clone()) {
             let Some([setting, here, other]) = config.difference(&shared.config) else {
-                return Ok(PeerLayer { shared, classifier });
+                let timeout_header = config.timeout_header;
+                return Ok(PeerLayer { shared, classifier, timeout_header });
             };
             let value = format_args!("{here}, and {other} for another client of `{peer}`");
             let allowed = "the same for all clients of a peer, which share its guards";

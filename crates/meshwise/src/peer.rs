@@ -168,8 +168,9 @@ pub(crate) struct Decided {
 
 impl Decided {
     /// Has the layer that observes each attempt judge as the guards do, if they were told how: a call has
-    /// one verdict.
-    pub(crate) fn judge(&self, layer: ClientLayer) -> ClientLayer {
+    /// one verdict. By what header it tells how much time there is, the guards learn from it.
+    pub(crate) fn judge(&mut self, layer: ClientLayer) -> ClientLayer {
+        self.config = self.config.clone().with_timeout_header(layer.timeout_header().clone());
         let (told, default) = (self.config.classifier(), Classifier::new());
         match told.same_tables(&default) && told.faults().is_empty() {
             true => layer,

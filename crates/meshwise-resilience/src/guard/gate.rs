@@ -12,6 +12,7 @@ use crate::{
     retry::{Retries, Tries, Withdrawal},
     timeout::{Deadlines, TimeLimit, Told},
 };
+use http::HeaderName;
 use meshwise_core::{
     CallEnd, Classifier, Refused,
     internal::{
@@ -35,6 +36,8 @@ pub struct Gate {
     pub(crate) side: Side,
     pub(crate) classifier: Classifier,
     pub(crate) deadlines: Option<Arc<Deadlines>>,
+    /// The header that tells how much time a call has, if it is not `x-request-timeout-ms`.
+    pub(crate) timeout_header: Option<HeaderName>,
     /// A total and a number of attempts that take the place of the peer's.
     pub(crate) total: Option<Duration>,
     pub(crate) attempts: Option<u32>,

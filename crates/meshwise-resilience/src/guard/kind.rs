@@ -36,7 +36,7 @@ pub trait RequestKind<Req>: Clone {
     }
 
     /// Returns the deadlines that the request carries.
-    fn told(&self, _request: &Req) -> Told {
+    fn told(&self, _request: &Req, _gate: &Gate) -> Told {
         Told::default()
     }
 
@@ -223,7 +223,7 @@ impl Told {
     /// Reads the deadlines that a request carries: its extension, and the headers by which one is
     /// told.
     #[inline]
-    pub(crate) fn by<B>(request: &Request<B>) -> Self {
+    pub(crate) fn by<B>(request: &Request<B>, gate: &Gate) -> Self {
         let (extensions, headers) = (request.extensions(), request.headers());
         if extensions.is_empty() && headers.is_empty() {
             return Self::default();
@@ -232,13 +232,14 @@ impl Told {
         if headers.is_empty() {
             Self { deadline, header: None }
         } else {
-            Self::read(deadline, headers)
+            Self::read(deadline, headers, gate)
         }
     }
 
-    fn read(deadline: Option<Deadline>, headers: &HeaderMap) -> Self {
+    fn read(deadline: Option<Deadline>, headers: &HeaderMap, gate: &Gate) -> Self {
         let after = |timeout: Duration| Deadline::after(clock::now(), timeout);
-        let (grpc, header) = read_timeouts(headers, HeaderFilter::of(headers), &TIMEOUT);
+        let name = gate.timeout_header.as_ref().unwrap_or(&TIMEOUT);
+        let (grpc, header) = read_timeouts(headers, HeaderFilter::of(headers), name);
         let grpc = grpc.filter(|_| Protocol::of(headers) == Protocol::Grpc).map(after);
         Self { deadline: grpc.into_iter().chain(deadline).min(), header: header.map(after) }
     }
@@ -262,8 +263,8 @@ impl<B> RequestKind<Request<B>> for HttpCalls {
         pending.1
     }
 
-    fn told(&self, request: &Request<B>) -> Told {
-        Told::by(request)
+    fn told(&self, request: &Request<B>, gate: &Gate) -> Told {
+        Told::by(request, gate)
     }
 
     fn route<'a>(&self, request: &'a Request<B>) -> (&'a str, &'a str) {

@@ -140,7 +140,7 @@ where
         let kind = &self.kind;
         let gate = self.gate.of_route::<P>(|| kind.route(&request));
         let mut bound = u64::MAX;
-        let whole = match gate.limits::<P>(|| kind.told(&request), &mut bound) {
+        let whole = match gate.limits::<P>(|| kind.told(&request, gate), &mut bound) {
             Ok(whole) => whole,
             Err(refused) => {
                 self.readiness = asked;

@@ -9,6 +9,7 @@ use crate::{
     retry::{HttpRetries, RetryBudget, RetryConfig},
     timeout::DeadlineConfig,
 };
+use http::HeaderName;
 use meshwise_core::{
     Classifier,
     settings::{BreakerSettings, FaultSettings, Map, PeerSettings, RouteSettings, Source},
@@ -44,6 +45,7 @@ pub struct PeerConfig {
     pub(super) incoming_attempt: Option<fn() -> u32>,
     pub(super) budget: Option<RetryBudget>,
     pub(super) classifier: Classifier,
+    pub(crate) timeout_header: Option<HeaderName>,
 }
 
 /// Sets what is different for one route of a peer.
@@ -83,6 +85,7 @@ setters! { PeerConfig.said = Self {
     incoming_attempt: None,
     budget: None,
     classifier: Classifier::new(),
+    timeout_header: None,
 }; {
     /// Sets the longest that a call may take in all; 10 s by default. Once set it holds for streams,
     /// too.
@@ -144,6 +147,15 @@ impl PeerConfig {
     #[doc(hidden)]
     pub fn with_incoming(mut self, deadlines: DeadlineConfig, attempt: fn() -> u32) -> Self {
         (self.incoming, self.incoming_attempt) = (deadlines, Some(attempt));
+        self
+    }
+
+    /// Sets the name of the header by which a request tells how much time the call has, in milliseconds;
+    /// `x-request-timeout-ms` by default.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn with_timeout_header(mut self, header: HeaderName) -> Self {
+        self.timeout_header = Some(header);
         self
     }
 

@@ -226,8 +226,8 @@ where
     }
 
     #[inline]
-    fn told(&self, request: &Request<B>) -> Told {
-        Told::by(request)
+    fn told(&self, request: &Request<B>, gate: &Gate) -> Told {
+        Told::by(request, gate)
     }
 
     fn route<'a>(&self, request: &'a Request<B>) -> (&'a str, &'a str) {

@@ -253,8 +253,8 @@ impl GrpcClientBuilder {
     /// If there is no endpoint, one is no URL, or settings make no sense.
     pub fn build(self) -> Result<GrpcClient, ClientBuildError> {
         let Self { mesh, peer, grpc, guarding, said } = self;
-        let decided = guarding.decide(&mesh, &peer);
-        match endpoints(&mesh, &peer, grpc, &decided, said.as_ref()).build() {
+        let mut decided = guarding.decide(&mesh, &peer);
+        match endpoints(&mesh, &peer, grpc, &mut decided, said.as_ref()).build() {
             Ok(observed) => guard(&mesh, &peer, observed, decided),
             Err(source) => Err(refused(peer, source, said)),
         }
@@ -271,8 +271,8 @@ impl GrpcClientBuilder {
         S::Error: Into<BoxError>,
     {
         let Self { mesh, peer, grpc, guarding, .. } = self;
-        let decided = guarding.decide(&mesh, &peer);
-        let grpc = endpoints(&mesh, &peer, grpc, &decided, None);
+        let mut decided = guarding.decide(&mesh, &peer);
+        let grpc = endpoints(&mesh, &peer, grpc, &mut decided, None);
         guard(&mesh, &peer, grpc.build_over(transport), decided)
     }
 
@@ -282,8 +282,8 @@ impl GrpcClientBuilder {
     /// As [`build`](Self::build), and if the only endpoint cannot be connected to.
     pub async fn connect(self) -> Result<GrpcClient, ClientBuildError> {
         let Self { mesh, peer, grpc, guarding, said } = self;
-        let decided = guarding.decide(&mesh, &peer);
-        match endpoints(&mesh, &peer, grpc, &decided, said.as_ref()).connect().await {
+        let mut decided = guarding.decide(&mesh, &peer);
+        match endpoints(&mesh, &peer, grpc, &mut decided, said.as_ref()).connect().await {
             Ok(observed) => guard(&mesh, &peer, observed, decided),
             Err(source) => Err(refused(peer, source, said)),
         }
@@ -295,7 +295,7 @@ fn endpoints(
     mesh: &Mesh,
     peer: &str,
     grpc: meshwise_tonic::GrpcClientBuilder,
-    decided: &Decided,
+    decided: &mut Decided,
     said: Option<&PeerUrl>,
 ) -> meshwise_tonic::GrpcClientBuilder {
     let undeclared = is_undeclared(mesh, peer);

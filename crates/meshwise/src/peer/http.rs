@@ -231,7 +231,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, ClientBuildError> {
         let Self { mesh, peer, http, guarding, said } = self;
         let undeclared = is_undeclared(&mesh, &peer);
-        let decided = guarding.decide(&mesh, &peer);
+        let mut decided = guarding.decide(&mesh, &peer);
         let http = http.with_layer(|layer| decided.judge(layer).with_undeclared(undeclared));
         let http = match &said {
             Some(said) => http.with_base_url(&said.url),
