@@ -2,6 +2,7 @@
 
 use axum::{
     Router,
+    body::Body,
     extract::State,
     http::StatusCode,
     routing::{get, post},
@@ -9,6 +10,8 @@ use axum::{
 use meshwise::{
     Mesh,
     client::{CallError, Client, ClientError, reqwest},
+    opentelemetry::trace::SpanKind,
+    opentelemetry_sdk::trace::SpanData,
     resilience::{BreakerConfig, BreakerState, BulkheadConfig, PeerConfig, Rule, ShedConfig},
 };
 use meshwise_testing::TestMesh;
@@ -18,10 +21,12 @@ use meshwise_tests::{
     eventually, serve,
 };
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 use tokio::{sync::watch, task::JoinSet, time::timeout};
@@ -275,6 +280,48 @@ async fn grpc_clients_are_guarded_too_and_refusals_are_statuses() {
     let refused = client.unary(Ask::default()).await.expect_err("refused");
     assert_eq!(refused.code(), tonic::Code::Unavailable);
     assert!(refused.message().contains("circuit breaker is open"), "{refused}");
+}
+
+/// Returns `error.type` of the calls that a service has made.
+async fn error_types(mesh: &TestMesh, calls: usize) -> Vec<Option<String>> {
+    let spans = || mesh.spans().of_kind(&SpanKind::Client);
+    eventually("the spans end", || spans().data().len() == calls).await;
+    let of = |span: &SpanData| {
+        let found = span.attributes.iter().find(|one| one.key.as_str() == "error.type");
+        found.map(|one| one.value.to_string())
+    };
+    spans().data().iter().map(of).collect()
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_at_a_limit_has_one_verdict() {
+    for (content_type, failed) in [("text/plain", 1), ("text/event-stream", 0)] {
+        let hangs = async move || ([("content-type", content_type)], Body::new(Hangs));
+        let served = serve(Router::new().route("/", get(hangs))).await;
+        let mesh = TestMesh::new("orders");
+        let client = client(&mesh, "stock", &served, true);
+        let asked = client.get("/").timeout(Duration::from_millis(300));
+        let answer = asked.send().await.expect("a head");
+        answer.bytes().await.expect_err("its time was up");
+        let seen = mesh.guards().breaker("stock").expect("a breaker").snapshot();
+        assert_eq!((seen.calls, seen.failed), (1, failed), "{content_type}");
+        assert_eq!(error_types(&mesh, 1).await, [Some("timeout".to_owned())], "{content_type}");
+    }
+}
+
+/// Never has more.
+struct Hangs;
+
+impl http_body::Body for Hangs {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        Poll::Pending
+    }
 }
 
 #[tokio::test]

@@ -68,6 +68,9 @@ where
         let polled = inner.as_mut().poll_frame(cx);
         let cost = entered.and_then(Entered::leave);
         running.end(cost);
+        if let Some(call) = this.call.get_mut() {
+            call.awaits(polled.is_pending());
+        }
         let frame = ready!(polled);
         if let Some(call) = this.call.get_mut() {
             let ended = match &frame {

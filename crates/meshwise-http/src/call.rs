@@ -29,7 +29,7 @@ use http::{
 };
 use http_body::Body;
 use meshwise_core::{
-    CallInfo, Classifier, GrpcCode, Outcome, Protocol,
+    CallInfo, Classifier, ErrorType, GrpcCode, Outcome, Protocol,
     internal::{Limits, is_event_stream, messages::Messages},
     outcome::{Fault, FaultKind, Head, Side as End},
 };
@@ -230,6 +230,14 @@ impl Call {
         }
     }
 
+    /// Takes note whether the response's reader waits for more of its body.
+    #[inline]
+    pub(crate) fn awaits(&mut self, more: bool) {
+        if let Some(head) = &mut self.progress.head {
+            head.set_awaited(more);
+        }
+    }
+
     /// Lists what limits the call from here on.
     fn list_limits(&self) {
         if let Some(calls) = &self.shared().calls {
@@ -320,9 +328,10 @@ impl Call {
         let whole = all_came && (progress.bodiless || head.is_some_and(|head| head.is_verdict()));
         let end = self.classifier().dropped(self.side.end(), head, whole, &self.limits, now());
         let code = || match head {
-            Some(head) if whole || head.is_verdict() => said_code(head, None),
             _ if end.outcome == Outcome::Cancelled => GrpcCode::Cancelled,
-            _ => GrpcCode::DeadlineExceeded,
+            _ if end.error_type() == Some(ErrorType::TIMEOUT) => GrpcCode::DeadlineExceeded,
+            Some(head) => said_code(head, None),
+            None => GrpcCode::Unknown,
         };
         self.finish(end, code, None);
     }

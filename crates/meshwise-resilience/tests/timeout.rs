@@ -6,8 +6,17 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use meshwise_core::{Deadline, internal::Limits};
-use meshwise_resilience::{AnyCalls, DeadlineConfig, DeadlineLayer, Refused, Rule, TimeoutLayer};
-use std::{cell::Cell, error::Error, future::pending, sync::Arc, time::Duration};
+use meshwise_resilience::{
+    AnyCalls, BreakerConfig, BreakerLayer, DeadlineConfig, DeadlineLayer, PeerConfig, PeerLayer,
+    Refused, ReplayBody, Rule, TimeoutLayer,
+};
+use std::{
+    cell::Cell,
+    error::Error,
+    future::{pending, ready},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::{Instant, advance};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -181,6 +190,31 @@ async fn an_attempt_s_timeout_covers_the_body_on_demand() {
     let response = whole.layer(service).oneshot(Request::new(())).await.unwrap();
     let error = Box::pin(response.into_body()).collect().await.unwrap_err();
     assert_eq!(rule(&error), Rule::TimedOut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_hangs_counts_alike_in_a_fused_stack_and_in_one_made_by_hand() {
+    let hangs = || {
+        let frames = stream::pending::<Result<Frame<Bytes>, BoxError>>();
+        ready(Ok::<_, BoxError>(Response::new(StreamBody::new(frames))))
+    };
+    let request = || Request::new(Empty::<Bytes>::new());
+    let peer = PeerLayer::new("stock", PeerConfig::new().with_total(ms(500))).unwrap();
+    let stock = peer.layer(service_fn(move |_: Request<ReplayBody<_>>| hangs()));
+    stock.oneshot(request()).await.unwrap().into_body().collect().await.unwrap_err();
+    let fused = peer.handle().breaker().unwrap().snapshot();
+    assert_eq!((fused.calls, fused.failed), (1, 1));
+
+    let breaker = BreakerLayer::new("stock", BreakerConfig::new()).unwrap();
+    let stock = breaker.layer(service_fn(move |_: Request<Empty<Bytes>>| hangs()));
+    let deadline = DeadlineLayer::new("stock", DeadlineConfig::new().with_total(ms(500))).unwrap();
+    let within = deadline.layer(stock.clone()).oneshot(request()).await.unwrap();
+    within.into_body().collect().await.unwrap_err();
+    let covering = timeout(500).covering_body().layer(stock);
+    let within = covering.oneshot(request()).await.unwrap();
+    within.into_body().collect().await.unwrap_err();
+    let by_hand = breaker.handle().snapshot();
+    assert_eq!((by_hand.calls, by_hand.failed), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]

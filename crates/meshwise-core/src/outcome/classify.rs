@@ -35,6 +35,7 @@ use std::{error::Error, fmt, sync::Arc, time::Instant};
 /// | a limit that passed, after at least 0.4 of the attempt's own limit | failure (`timeout`) | peer | overload |
 /// | a limit that passed earlier | failure (`timeout`) | caller | |
 /// | a response dropped unread or half read | what the head says | | for gRPC without a status: cancelled; past its first message it went well to guards |
+/// | the same, while its reader waited for the peer past a limit | as that limit | | |
 /// | a call dropped before its head | cancelled | caller | |
 ///
 /// On a server's side the same answer is judged by OpenTelemetry's conventions for servers: 5xx, and
@@ -69,6 +70,7 @@ pub struct Head {
     protocol: Protocol,
     /// `None`: the end of the body will tell.
     flags: Option<Flags>,
+    awaited: bool,
 }
 
 impl Head {
@@ -93,6 +95,18 @@ impl Head {
             self.flags = Some(0);
         }
         self
+    }
+
+    /// Takes note whether the response's reader waits for more of its body.
+    #[inline]
+    pub const fn set_awaited(&mut self, awaited: bool) {
+        self.awaited = awaited;
+    }
+
+    /// Tells whether the response's reader waits for more of its body.
+    #[must_use]
+    pub const fn is_awaited(&self) -> bool {
+        self.awaited
     }
 
     fn error_type(&self) -> ErrorType {
@@ -239,7 +253,7 @@ impl Classifier {
             Some(verdict) => Some(with_verdict(flags.unwrap_or(0), verdict)),
             None => flags,
         };
-        Head { status, protocol, flags, code }
+        Head { status, protocol, flags, code, awaited: false }
     }
 
     /// Judges by the head alone, with what its headers say about when to come back; `None` if the
@@ -343,7 +357,7 @@ impl Classifier {
     }
 
     /// Judges a call that is dropped: its future, or its response's body. `whole` says that all of
-    /// the response had come.
+    /// the response had come. What a reader had waited for when a limit passed was cut by that limit.
     #[must_use]
     #[doc(hidden)]
     pub fn dropped(
@@ -356,6 +370,7 @@ impl Classifier {
     ) -> CallEnd {
         if let Some(head) = head
             && let Some(flags) = head.flags
+            && (whole || !head.awaited || limits.passed(now) == Passed::No)
         {
             let end = said(side, head.error_type(), flags, limits, None);
             let ended_by = if whole { end.ended_by } else { EndedBy::Caller };

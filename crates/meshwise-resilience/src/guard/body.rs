@@ -151,8 +151,10 @@ impl<P: Plan> Watch<P> {
 impl<P: Plan> Drop for Watch<P> {
     #[inline]
     fn drop(&mut self) {
-        if let Since::Reading(since) = self.since {
-            self.back(since);
+        match (self.since, &mut self.ticket) {
+            (Since::Reading(since), _) => self.back(since),
+            (Since::Waiting(since), Some(ticket)) => ticket.awaited(since),
+            _ => {}
         }
         if self.messages.is_some_and(|messages| messages.are_past_the_first()) {
             // Its reader wants no more of the stream, and the peer has done what it was asked for.
@@ -215,12 +217,16 @@ where
                 if watch.messages.is_some_and(|messages| messages.are_past_the_first()) {
                     watch.streams();
                 }
+                // A guard around this one may break it off.
+                let limited = |ticket: &Ticket<P>| ticket.limits.body_ends() != u64::MAX;
+                if let Since::Unknown = watch.since
+                    && watch.ticket.as_ref().is_some_and(limited)
+                {
+                    watch.since = Since::Waiting(clock::exact());
+                }
                 let until = watch.until;
                 if until == u64::MAX {
                     return Poll::Pending;
-                }
-                if let Since::Unknown = watch.since {
-                    watch.since = Since::Waiting(clock::exact());
                 }
                 ready!(this.timer.poll(until, cx));
                 until

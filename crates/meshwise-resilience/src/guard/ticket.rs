@@ -99,6 +99,14 @@ impl<P: Plan> Ticket<P> {
         self.limits.ends() > now
     }
 
+    /// The response's reader waits for more of its body, since then: a limit that passed by then is no
+    /// reason to.
+    pub(super) fn awaited(&mut self, since: u64) {
+        if let Some(head) = &mut self.head {
+            head.set_awaited(since < self.limits.body_ends());
+        }
+    }
+
     /// Tells whether it counts how long the call takes from now on.
     #[inline]
     pub(super) fn is_measured(&mut self) -> bool {

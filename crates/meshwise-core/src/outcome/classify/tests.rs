@@ -103,6 +103,24 @@ fn an_end_without_a_grpc_status_is_never_ok() {
 }
 
 #[test]
+fn what_a_reader_waits_for_past_a_limit_was_cut_by_it() {
+    let classifier = Classifier::new();
+    let limits = limits_after(100).with_total(ms(100));
+    for (side, blame) in [(Side::Client, Blame::Peer), (Side::Server, Blame::Us)] {
+        let mut head = classifier.head(Protocol::Http, StatusCode::OK, &HeaderMap::new());
+        let dropped = |head| classifier.dropped(side, Some(head), false, &limits, Instant::now());
+        assert_eq!(dropped(head).outcome, Outcome::Success, "its reader has had enough");
+        head.set_awaited(true);
+        assert_eq!(dropped(head).error_type(), Some(ErrorType::TIMEOUT));
+        assert_eq!(dropped(head).blame, blame);
+        let whole = classifier.dropped(side, Some(head), true, &limits, Instant::now());
+        assert_eq!(whole.outcome, Outcome::Success);
+        let early = classifier.dropped(side, Some(head), false, &limits_after(0), Instant::now());
+        assert_eq!(early.outcome, Outcome::Success, "no limit has passed");
+    }
+}
+
+#[test]
 fn a_body_that_is_dropped_leaves_the_head_s_verdict() {
     for side in [Side::Server, Side::Client] {
         for code in [200, 404, 429, 500, 503] {
