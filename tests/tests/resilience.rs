@@ -325,6 +325,23 @@ impl http_body::Body for Hangs {
 }
 
 #[tokio::test]
+async fn an_answer_in_http_to_a_grpc_call_is_judged_as_what_it_is() {
+    for (status, word, failed) in
+        [(StatusCode::OK, "UNKNOWN", 1), (StatusCode::TOO_MANY_REQUESTS, "UNAVAILABLE", 0)]
+    {
+        let page = async move || (status, [("content-type", "text/html")], "welcome");
+        let served = serve(Router::new().fallback(page)).await;
+        let mesh = TestMesh::new("orders");
+        let client = mesh.grpc_client("stock").with_endpoint(served.url(""));
+        let mut client = EchoClient::new(client.build().expect("a client"));
+        client.unary(Ask::default()).await.expect_err("no gRPC");
+        let seen = mesh.guards().breaker("stock").expect("a breaker").snapshot();
+        assert_eq!((seen.calls, seen.failed), (1, failed), "{status}");
+        assert_eq!(error_types(&mesh, 1).await, [Some(word.to_owned())], "{status}");
+    }
+}
+
+#[tokio::test]
 async fn settings_that_make_no_sense_say_what_is_allowed() {
     let mesh = TestMesh::new("caller");
     let bad = mesh

@@ -24,8 +24,9 @@ use std::{error::Error, fmt, sync::Arc, time::Instant};
 /// | HTTP 429 | failure | none | overload; tried again if `Retry-After` says when |
 /// | other HTTP 4xx | failure | us | |
 /// | gRPC `CANCELLED`, `UNKNOWN`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`, unknown codes, an end without a status | failure | peer | `UNAVAILABLE` may be tried again |
-/// | gRPC `RESOURCE_EXHAUSTED` | failure | none | overload |
+/// | gRPC `RESOURCE_EXHAUSTED`, HTTP 429 to a gRPC call | failure | none | overload |
 /// | other gRPC codes | failure | us | |
+/// | an answer to a gRPC call that is not gRPC | failure (gRPC's code for its HTTP status) | by that code | |
 /// | 504 or `DEADLINE_EXCEEDED`, where the peer was given less than 0.4 of the attempt's own limit | failure | caller | |
 /// | no connection | failure | instance | any request may be tried again |
 /// | a connection that broke | failure | instance | before the head: may be tried again |
@@ -240,14 +241,16 @@ impl Classifier {
     pub fn head(&self, protocol: Protocol, status: StatusCode, headers: &HeaderMap) -> Head {
         let rules = self.rules();
         let own = rules.head.as_ref().and_then(|rule| rule(status, headers));
-        let code = match protocol {
-            Protocol::Grpc => GrpcCode::from_headers(headers)
-                .or_else(|| (status != StatusCode::OK).then(|| GrpcCode::from_http(status))),
-            Protocol::Http => None,
-        };
-        let flags = match (protocol, code) {
-            (Protocol::Http, _) => Some(rules.status(status)),
-            (Protocol::Grpc, code) => code.map(|code| rules.codes[code as usize]),
+        let (code, flags) = match protocol {
+            Protocol::Http => (None, Some(rules.status(status))),
+            Protocol::Grpc => match GrpcCode::in_head(status, headers) {
+                (Some(code), true) => (Some(code), Some(rules.codes[code as usize])),
+                // No gRPC peer said so; a code for "too many requests" the mapping does not have.
+                (Some(code), false) if status == StatusCode::TOO_MANY_REQUESTS => {
+                    (Some(code), Some(rules.status(status)))
+                }
+                (code, _) => (code, code.map(|code| rules.codes[code as usize])),
+            },
         };
         let flags = match own {
             Some(verdict) => Some(with_verdict(flags.unwrap_or(0), verdict)),

@@ -1,7 +1,8 @@
 //! The status codes of gRPC.
 
+use super::Protocol;
 use crate::propagation::text::decimal;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use std::fmt;
 
 /// Kept as a name: a text would be read as one for each look-up.
@@ -79,10 +80,33 @@ impl GrpcCode {
     #[must_use]
     #[doc(hidden)]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get(&GRPC_STATUS)?;
+        headers.get(&GRPC_STATUS).map(Self::from_value)
+    }
+
+    /// Reads the code that an answer's head says, and tells whether it is in `grpc-status`. An answer that
+    /// is not gRPC has that of its HTTP status; `None` leaves it to the trailers.
+    pub(super) fn in_head(status: StatusCode, headers: &HeaderMap) -> (Option<Self>, bool) {
+        // One look at all is cheaper than two look-ups.
+        let (mut said, mut kind) = (None, None);
+        for (name, value) in headers {
+            if name == CONTENT_TYPE {
+                kind = kind.or(Some(value));
+            } else if name == GRPC_STATUS {
+                said = said.or(Some(value));
+            }
+        }
+        let foreign = || kind.is_some() && Protocol::of_content_type(kind) == Protocol::Http;
+        match said {
+            Some(value) => (Some(Self::from_value(value)), true),
+            None if status != StatusCode::OK || foreign() => (Some(Self::from_http(status)), false),
+            None => (None, false),
+        }
+    }
+
+    fn from_value(value: &HeaderValue) -> Self {
         // Digits only: what merely resembles a 0 must not pass for OK.
         let number = value.to_str().ok().and_then(decimal).and_then(|n| u32::try_from(n).ok());
-        Some(number.map_or(Self::Unknown, Self::from_number))
+        number.map_or(Self::Unknown, Self::from_number)
     }
 
     /// Maps the HTTP status of an answer that carries no `grpc-status`
@@ -139,7 +163,7 @@ mod tests {
     #[test]
     fn a_status_is_digits_only() {
         let read = |value: &[u8]| {
-            let value = http::HeaderValue::from_bytes(value).unwrap();
+            let value = HeaderValue::from_bytes(value).unwrap();
             GrpcCode::from_headers(&HeaderMap::from_iter([("grpc-status".parse().unwrap(), value)]))
         };
         assert_eq!(read(b"0"), Some(GrpcCode::Ok));

@@ -121,6 +121,26 @@ fn what_a_reader_waits_for_past_a_limit_was_cut_by_it() {
 }
 
 #[test]
+fn an_answer_that_is_not_grpc_is_judged_by_its_head() {
+    let classifier = Classifier::new();
+    let judged = |code, headers: &HeaderMap| {
+        let head = classifier.head(Protocol::Grpc, status(code), headers);
+        classifier.answered(Side::Client, head, headers, &limits())
+    };
+    let page = headers("content-type", "text/html");
+    for (code, word, blame, overload) in [
+        (200, "UNKNOWN", Blame::Peer, false),
+        (429, "UNAVAILABLE", Blame::None, true),
+        (503, "UNAVAILABLE", Blame::Peer, false),
+    ] {
+        let end = judged(code, &page).unwrap();
+        assert_eq!(end.error_type().map(ErrorType::as_str), Some(word));
+        assert_eq!((end.blame, end.overload), (blame, overload), "{code}");
+    }
+    assert_eq!(judged(200, &headers("content-type", "Application/gRPC+proto")), None);
+}
+
+#[test]
 fn a_body_that_is_dropped_leaves_the_head_s_verdict() {
     for side in [Side::Server, Side::Client] {
         for code in [200, 404, 429, 500, 503] {
