@@ -31,6 +31,11 @@ pub fn fault(error: &(dyn StdError + 'static)) -> Option<Fault> {
 }
 
 fn of_reqwest(error: &reqwest::Error) -> Option<Fault> {
+    // What the source of the request's own body met stands below it, and says nothing of the peer.
+    let own = below(error).find(|error| error.is::<hyper::Error>()).and_then(hyper_fault);
+    if let Some(own) = own.filter(|fault| fault.kind == FaultKind::RequestBody) {
+        return Some(own);
+    }
     // A connect that times out is both: that no one was reached says more.
     if error.is_connect() {
         return Some(Fault::new(FaultKind::Connect));
@@ -49,8 +54,11 @@ fn of_reqwest(error: &reqwest::Error) -> Option<Fault> {
 }
 
 fn pinged_in_vain(error: &reqwest::Error) -> bool {
-    let mut below = iter::successors(error.source(), |&error| error.source()).take(32);
-    below.any(|error| error.downcast_ref().is_some_and(hyper::Error::is_timeout))
+    below(error).any(|error| error.downcast_ref().is_some_and(hyper::Error::is_timeout))
+}
+
+fn below(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    iter::successors(error.source(), |&error| error.source()).take(32)
 }
 
 fn of_pool(error: &PoolError) -> Option<Fault> {

@@ -146,6 +146,28 @@ async fn a_request_body_that_fails_is_this_side_s_fault() {
 }
 
 #[tokio::test]
+async fn what_the_source_of_a_request_body_met_is_not_the_peer_s_doing() {
+    type Piece = Result<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+    let late: fn() -> _ = || io::Error::from(io::ErrorKind::TimedOut).into();
+    let (listener, closed) = listen().await;
+    drop(listener);
+    let not_reached = reqwest::get(format!("http://{closed}/")).await.expect_err("no one is there");
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ended = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    for error in [late(), not_reached.into()] {
+        let pieces: [Piece; 2] = [Ok(Bytes::from_static(b"x")), Err(error)];
+        let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+        let mut request = get(address).map(|_| body);
+        *request.method_mut() = http::Method::POST;
+        assert_eq!(failed(http1(), request).await.kind, FaultKind::RequestBody);
+    }
+}
+
+#[tokio::test]
 async fn timers_are_timeouts() {
     let (listener, address) = listen().await;
     tokio::spawn(async move {
