@@ -207,7 +207,10 @@ impl Call {
             self.limits = self.limits.past_head();
             self.list_limits();
         }
-        if streams {
+        // A connection that becomes another protocol's, or a tunnel, lasts as long as it is used.
+        let upgraded = status == StatusCode::SWITCHING_PROTOCOLS
+            || (self.method == "CONNECT" && status.is_success());
+        if streams || upgraded {
             self.begin_stream();
         }
         let judged = self.classifier().head(self.protocol, status, headers);

@@ -211,6 +211,27 @@ async fn a_limit_does_not_bind_what_a_stream_asks_for() {
 }
 
 #[tokio::test]
+async fn a_limit_does_not_bind_what_an_upgraded_connection_asks_for() {
+    for (method, status, bound) in
+        [("GET", 101, false), ("CONNECT", 200, false), ("GET", 200, true), ("CONNECT", 502, true)]
+    {
+        let o = observed();
+        let handler = service_fn(async |_: Request<Empty<Bytes>>| {
+            let mut response = ok("");
+            *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+            response.extensions_mut().insert(Context::current());
+            Ok::<_, Infallible>(response)
+        });
+        let mut request = with(get("/"), &[("x-request-timeout-ms", "60000")]);
+        *request.method_mut() = method.parse().expect("a method");
+        let response = layer(&o).layer(handler).oneshot(request).await.expect("an answer");
+        let later = response.extensions().get::<Context>().expect("a context").clone();
+        let _later = later.attach();
+        assert_eq!(incoming_limit().is_some(), bound, "{method} {status}");
+    }
+}
+
+#[tokio::test]
 async fn a_caller_behind_another_service_is_unknown() {
     let o = observed();
     let other = "1111111111111111";
