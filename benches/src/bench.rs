@@ -91,6 +91,17 @@ impl Bench {
         self.report.add(row);
     }
 
+    /// Returns what counts instructions, unless it is missing.
+    #[must_use]
+    pub const fn callgrind(&self) -> Option<Callgrind> {
+        self.callgrind
+    }
+
+    /// Tells of a budget that was broken, by a row that was measured elsewhere.
+    pub fn over_budget(&mut self, what: String) {
+        self.over_budget.push(what);
+    }
+
     /// Prints the table; fails if a budget was broken.
     #[must_use]
     pub fn finish(self) -> ExitCode {

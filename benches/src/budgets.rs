@@ -16,6 +16,10 @@ pub struct Budget {
     pub instructions: Option<i64>,
 }
 
+/// What exporting a span may take of what the SDK's batch processor and `opentelemetry-otlp` take for it, in
+/// instructions.
+pub const EXPORT_SHARE: f64 = 0.5;
+
 const fn budget(what: &'static str, allocations: i64, instructions: Option<i64>) -> Budget {
     Budget { what, allocations, instructions }
 }

@@ -241,7 +241,8 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Writes a time with three digits that mean something.
-pub(crate) fn nanoseconds(time: f64) -> String {
+#[must_use]
+pub fn nanoseconds(time: f64) -> String {
     match time.abs() {
         value if value < 100.0 => format!("{time:.1} ns"),
         value if value < 1e3 => format!("{time:.0} ns"),

@@ -24,7 +24,7 @@ mod threads;
 
 pub use bench::Bench;
 pub use callgrind::Callgrind;
-pub use contest::Contest;
+pub use contest::{Contest, nanoseconds};
 pub use contestant::Contestant;
 pub use effort::Effort;
 pub use report::{Report, Row};

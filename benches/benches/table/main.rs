@@ -4,6 +4,7 @@
 //! these words in its name; `-- --test` only sees that it works, and checks the budgets.
 
 mod client;
+mod exporting;
 mod grpc;
 mod handler;
 mod log;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     let runtime = runtime.expect("a runtime");
     let _inside = runtime.enter();
     stacks::set_globals();
-    if sockets::serve_if_asked() {
+    if sockets::serve_if_asked() || exporting::export_if_asked() {
         return ExitCode::SUCCESS;
     }
     let mut bench = Bench::from_args();
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     propagation::run(&mut bench);
     redaction::run(&mut bench);
     span::run(&mut bench);
+    exporting::run(&mut bench);
     resilience::run(&mut bench);
     scale::run(&mut bench);
     sockets::run(&mut bench);

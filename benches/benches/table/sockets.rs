@@ -2,6 +2,7 @@
 //! thread makes: requests a second, and how long the slowest percent takes.
 
 use crate::{
+    exporting,
     resources::{self, Used},
     stacks::{self, Ours, Stack},
 };
@@ -27,7 +28,7 @@ pub(crate) fn single() -> tokio::runtime::Runtime {
 type Make = fn() -> Stack;
 
 /// What is served, by name: the first eight under load.
-const SERVERS: [(&str, Make); 10] = [
+const SERVERS: [(&str, Make); 11] = [
     ("bare axum", stacks::bare),
     ("meshwise, metrics only", || ours(None, false)),
     ("meshwise, unsampled", || ours(Some(false), false)),
@@ -38,6 +39,7 @@ const SERVERS: [(&str, Make); 10] = [
     ("the usual stack, sampled, one log line", || stacks::usual(true, true)),
     (resources::BARE, resources::bare),
     (resources::OURS, resources::ours),
+    (exporting::COLLECTOR, exporting::collector),
 ];
 
 fn ours(sampled: Option<bool>, logs: bool) -> Stack {

@@ -34,9 +34,9 @@ use tracing::{Dispatch, Level};
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt};
 
 /// Room for all spans of a batch of calls: a dropped span would be a cheap one.
-const QUEUE: usize = 65_536;
+pub(crate) const QUEUE: usize = 65_536;
 /// Exporters are woken by full batches only.
-const NEVER: Duration = Duration::from_secs(3600);
+pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 
 /// The peers' metrics: what the `metrics` macros go to.
 static PEERS_METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -131,6 +131,10 @@ pub(crate) fn mesh(sampled: bool) -> Mesh {
 }
 
 pub(crate) fn mesh_with(sampled: bool, batch: BatchConfig) -> Mesh {
+    mesh_to(sampled, SpanExport::custom(Nowhere), batch)
+}
+
+pub(crate) fn mesh_to(sampled: bool, export: SpanExport, batch: BatchConfig) -> Mesh {
     let sampler = if sampled { SamplerConfig::always_on() } else { SamplerConfig::always_off() };
     meshwise::builder("bench", "0.0.0")
         .with_env(meshwise::core::Env::empty())
@@ -138,12 +142,7 @@ pub(crate) fn mesh_with(sampled: bool, batch: BatchConfig) -> Mesh {
             // As is usual in production: lines are gathered by a thread of their own.
             logs.with_format(LogFormat::Json).with_output(LogOutput::writer(io::sink()))
         })
-        .traces(move |traces| {
-            traces
-                .with_sampler(sampler)
-                .with_exporter(SpanExport::custom(Nowhere))
-                .with_batch(batch)
-        })
+        .traces(move |traces| traces.with_sampler(sampler).with_exporter(export).with_batch(batch))
         .build()
         .expect("a mesh")
 }
