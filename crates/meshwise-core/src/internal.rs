@@ -16,6 +16,7 @@ pub mod random;
 pub mod swar;
 mod sync;
 pub mod threads;
+pub mod wire;
 pub mod within;
 
 pub use crate::{

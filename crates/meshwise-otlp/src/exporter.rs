@@ -3,11 +3,13 @@
 //! The exporters of `opentelemetry-otlp` are not used: they read the process's environment
 //! whatever they are told, keep a partial success, the kind of an error and their retries to
 //! themselves, and, over gRPC, copy each batch before it is sent. Accounting for every record needs
-//! all of that. The messages are `opentelemetry-proto`'s.
+//! all of that. Requests are written as bytes ([`EncodedBatch`]), answers are read as `opentelemetry-proto`'s
+//! messages.
 
 mod answer;
 mod client;
 mod encode;
+mod encoded;
 #[cfg(feature = "otlp-grpc")]
 mod frame;
 #[cfg(feature = "otlp-grpc")]
@@ -24,6 +26,7 @@ mod tls;
 mod words;
 
 pub use encode::{Encode, WireMessage};
+pub use encoded::EncodedBatch;
 pub(crate) use request::Settings;
 #[cfg(feature = "tls")]
 pub(crate) use tls::Files;
@@ -79,18 +82,20 @@ impl<E: Encode> Exporter<E> {
 
     async fn send(&mut self, batch: E::Batch, terms: Terms<'_>) -> Exported {
         let mut total = Tally::new(self.settings.signal);
-        for part in self.encoder.split(batch) {
-            let body = match self.encoder.encode(&part.message) {
+        self.encoder.load(batch);
+        while let Some(part) = self.encoder.next_part() {
+            let body = match part.body {
                 Ok(body) => body,
                 Err(error) => {
                     total.failed(part.records, DropReason::ExportFailed, error);
                     continue;
                 }
             };
-            match self.send_until(body, terms).await {
+            match self.send_until(&body, terms).await {
                 Ok(accepted) => total.accepted(part.records, &accepted),
                 Err(refusal) => total.failed(part.records, refusal.reason(), refusal.to_string()),
             }
+            self.encoder.recycle(body);
         }
         total.outcome()
     }
@@ -98,7 +103,7 @@ impl<E: Encode> Exporter<E> {
     /// Tries until it is there, refused for good, or out of time.
     async fn send_until(
         &mut self,
-        body: bytes::Bytes,
+        body: &bytes::Bytes,
         terms: Terms<'_>,
     ) -> Result<Accepted, Refusal> {
         let mut backoff = Backoff::default();

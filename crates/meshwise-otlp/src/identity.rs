@@ -1,61 +1,76 @@
 //! Who exports: the same for all signals.
 
-use meshwise_core::{Resource, ResourceValue};
-use opentelemetry_proto::tonic::{
-    common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
-    resource::v1::Resource as ProtoResource,
+use meshwise_core::{
+    Resource, ResourceValue,
+    internal::wire::{self, AnyValue, BYTES, tag},
 };
 
-/// Turns the resource into OTLP's.
-#[must_use]
-pub fn proto_resource(resource: &Resource) -> ProtoResource {
-    let attributes = resource.iter().map(|(key, value)| {
-        let value = match value {
-            ResourceValue::Int(int) => Value::IntValue(*int),
-            text => Value::StringValue(text.to_string()),
-        };
-        attribute(key, value)
-    });
-    let attributes = attributes.chain(late_attribute(resource)).collect();
-    ProtoResource { attributes, ..ProtoResource::default() }
-}
+/// The tag of a `Resource`'s attributes.
+const ATTRIBUTES: u8 = tag(1, BYTES);
+/// The tags of an `InstrumentationScope`.
+const NAME: u8 = tag(1, BYTES);
+const VERSION: u8 = tag(2, BYTES);
 
-/// Returns what is known of this process only since it serves.
-#[must_use]
-pub fn late_attribute(resource: &Resource) -> Option<KeyValue> {
-    let (key, value) = resource.late_attribute()?;
-    Some(attribute(key, Value::StringValue(value)))
-}
-
-fn attribute(key: &str, value: Value) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), key_strindex: 0 }
-}
-
-/// Names what records come from: that of meshwise's own tracer.
-#[must_use]
-pub fn proto_scope() -> InstrumentationScope {
-    InstrumentationScope {
-        name: "meshwise".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..InstrumentationScope::default()
+/// Writes the fields of OTLP's `Resource`.
+pub fn write_resource(out: &mut Vec<u8>, resource: &Resource) {
+    for (key, value) in resource.iter() {
+        match value {
+            ResourceValue::Int(int) => attribute(out, key, AnyValue::Whole(*int)),
+            text => attribute(out, key, AnyValue::Text(&text.to_string())),
+        }
     }
+    write_late_attribute(out, resource);
+}
+
+/// Writes what is known of this process only since it serves, as `Resource` has it.
+pub fn write_late_attribute(out: &mut Vec<u8>, resource: &Resource) {
+    if let Some((key, value)) = resource.late_attribute() {
+        attribute(out, key, AnyValue::Text(&value));
+    }
+}
+
+fn attribute(out: &mut Vec<u8>, key: &str, value: AnyValue<'_>) {
+    wire::attribute(out, ATTRIBUTES, key, value);
+}
+
+/// Writes the fields of the `InstrumentationScope` of meshwise's own records: that of its tracer.
+pub fn write_scope(out: &mut Vec<u8>) {
+    wire::text(out, NAME, "meshwise");
+    wire::text(out, VERSION, env!("CARGO_PKG_VERSION"));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use meshwise_core::Service;
+    use opentelemetry_proto::tonic::{
+        common::v1::{InstrumentationScope, any_value::Value},
+        resource::v1::Resource as ProtoResource,
+    };
+    use prost::Message as _;
 
     #[test]
     fn where_ops_pages_are_is_told_once_it_is_known() {
         let resource = Resource::from(Service::new("orders", "1"));
-        let told = |resource: &Resource| {
-            let attributes = proto_resource(resource).attributes;
-            let found = attributes.into_iter().find(|found| found.key == "meshwise.ops.address");
+        let told = |resource: &Resource, name: &str| {
+            let mut out = Vec::new();
+            write_resource(&mut out, resource);
+            let attributes = ProtoResource::decode(&*out).unwrap().attributes;
+            let found = attributes.into_iter().find(|found| found.key == name);
             found.and_then(|found| found.value?.value)
         };
-        assert_eq!(told(&resource), None);
+        let text = |text: &str| Some(Value::StringValue(text.to_owned()));
+        assert_eq!(told(&resource, "meshwise.ops.address"), None);
         resource.clone().serve_ops_at("127.0.0.1:9464".parse().unwrap());
-        assert_eq!(told(&resource), Some(Value::StringValue("127.0.0.1:9464".to_owned())));
+        assert_eq!(told(&resource, "meshwise.ops.address"), text("127.0.0.1:9464"));
+        assert_eq!(told(&resource, "service.name"), text("orders"));
+    }
+
+    #[test]
+    fn the_scope_is_that_of_the_tracer() {
+        let mut out = Vec::new();
+        write_scope(&mut out);
+        let scope = InstrumentationScope::decode(&*out).unwrap();
+        assert_eq!((&*scope.name, &*scope.version), ("meshwise", env!("CARGO_PKG_VERSION")));
     }
 }

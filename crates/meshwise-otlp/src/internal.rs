@@ -2,9 +2,9 @@
 //! change with every version.
 
 #[cfg(feature = "_otlp")]
-pub use crate::exporter::{Encode, Exporter, WireMessage};
+pub use crate::exporter::{Encode, EncodedBatch, Exporter, WireMessage};
 #[cfg(feature = "_otlp")]
-pub use crate::identity::{late_attribute, proto_resource, proto_scope};
+pub use crate::identity::{write_late_attribute, write_resource, write_scope};
 pub use crate::{
     answer::{Answer, moment_after, worker_deadline},
     batch::{Batcher, Items, Sizes},

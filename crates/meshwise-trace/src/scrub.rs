@@ -99,8 +99,7 @@ impl Scrub {
 pub(crate) fn unique(attributes: &mut Vec<KeyValue>) {
     // Nearly all are few, and have none twice.
     const FEW: usize = 32;
-    let twice = |(at, one): (usize, &KeyValue)| attributes[..at].iter().any(|kv| kv.key == one.key);
-    if attributes.len() <= FEW && !attributes.iter().enumerate().any(twice) {
+    if attributes.len() <= FEW && !any_twice(attributes) {
         return;
     }
     let mut places = HashMap::with_capacity(attributes.len());
@@ -115,6 +114,26 @@ pub(crate) fn unique(attributes: &mut Vec<KeyValue>) {
         }
     }
     *attributes = kept;
+}
+
+/// Tells whether a key is there twice. Keys are compared if their lengths and some of their letters lead to the
+/// same bit: hardly any two do.
+fn any_twice(attributes: &[KeyValue]) -> bool {
+    let mut seen = 0_u128;
+    attributes.iter().enumerate().any(|(at, one)| {
+        let bit = 1 << place(one.key.as_str().as_bytes());
+        let may = seen & bit != 0;
+        seen |= bit;
+        may && attributes[..at].iter().any(|kv| kv.key == one.key)
+    })
+}
+
+/// Returns a number below 128 that two keys have in common if they are the same, and seldom otherwise.
+fn place(key: &[u8]) -> u32 {
+    let (Some(first), Some(last)) = (key.first(), key.last()) else { return 0 };
+    let middle = key[key.len() / 2];
+    let mixed = u32::from_le_bytes([key.len() as u8, *first, middle, *last]);
+    mixed.wrapping_mul(0x9e37_79b9) >> 25
 }
 
 #[cfg(test)]

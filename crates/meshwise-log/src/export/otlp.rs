@@ -6,15 +6,11 @@ use meshwise_core::{DropReason, Resource, Signal, SignalReport, internal::queue:
 use meshwise_otlp::{
     BatchConfig, OtlpConfig,
     internal::{
-        Batcher, Encode, Items, Origin, SCHEMA_URL, flush, is_exporting, join, moment_after,
-        proto_resource, proto_scope, worker_deadline,
+        Batcher, Encode, EncodedBatch, Items, Origin, SCHEMA_URL, flush, is_exporting, join,
+        moment_after, worker_deadline, write_resource, write_scope,
     },
 };
-use opentelemetry_proto::tonic::{
-    collector::logs::v1::ExportLogsServiceRequest,
-    logs::v1::{LogRecord, ResourceLogs, ScopeLogs},
-};
-use prost::Message as _;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use std::{
     mem,
     time::{Duration, Instant},
@@ -162,62 +158,28 @@ impl Items for Records {
     }
 }
 
-/// Puts records into messages.
+/// Hands on records, which are written already.
 #[derive(Debug)]
 struct LogEncoder {
     resource: Resource,
 }
 
-impl LogEncoder {
-    fn request(resource: &ResourceLogs, log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
-        let scope_logs = ScopeLogs {
-            scope: Some(proto_scope()),
-            log_records,
-            schema_url: SCHEMA_URL.to_owned(),
-        };
-        let resource_logs = ResourceLogs { scope_logs: vec![scope_logs], ..resource.clone() };
-        ExportLogsServiceRequest { resource_logs: vec![resource_logs] }
-    }
-
-    fn records(request: &mut ExportLogsServiceRequest) -> Option<&mut Vec<LogRecord>> {
-        Some(&mut request.resource_logs.first_mut()?.scope_logs.first_mut()?.log_records)
-    }
-}
-
 impl Encode for LogEncoder {
     type Batch = Records;
-    type Message = ExportLogsServiceRequest;
+    type Request = ExportLogsServiceRequest;
 
-    fn message(&self, batch: Records) -> ExportLogsServiceRequest {
-        // They were written here, and can be read.
-        let records = batch.iter().map(|record| LogRecord::decode(record).unwrap_or_default());
-        let resource = ResourceLogs {
-            resource: Some(proto_resource(&self.resource)),
-            scope_logs: Vec::new(),
-            schema_url: SCHEMA_URL.to_owned(),
-        };
-        Self::request(&resource, records.collect())
-    }
-
-    fn count(request: &ExportLogsServiceRequest) -> usize {
-        let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
-        scopes.map(|scope| scope.log_records.len()).sum()
-    }
-
-    fn split_off(request: &mut ExportLogsServiceRequest, n: usize) -> ExportLogsServiceRequest {
-        let rest = Self::records(request).map(|records| records.split_off(n.min(records.len())));
-        let resource = request.resource_logs.first().map(|resource| ResourceLogs {
-            resource: resource.resource.clone(),
-            scope_logs: Vec::new(),
-            schema_url: resource.schema_url.clone(),
-        });
-        Self::request(&resource.unwrap_or_default(), rest.unwrap_or_default())
+    fn encode(&mut self, batch: Records, into: &mut EncodedBatch) {
+        into.begin(|out| write_resource(out, &self.resource), SCHEMA_URL);
+        let scope = into.add_scope(write_scope, SCHEMA_URL);
+        batch.iter().for_each(|record| into.add(scope, |out| out.extend_from_slice(record)));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry_proto::tonic::logs::v1::LogRecord;
+    use prost::Message as _;
 
     fn records(texts: &[&str]) -> Records {
         let mut records = Records::with_capacity(1);
@@ -248,23 +210,33 @@ mod tests {
     #[test]
     fn each_part_of_a_split_message_has_resource_and_scope() {
         let service = meshwise_core::Service::new("orders", "1");
-        let encoder = LogEncoder { resource: service.into() };
-        let texts: Vec<LogRecord> = (0..10)
-            .map(|time_unix_nano| LogRecord { time_unix_nano, ..LogRecord::default() })
-            .collect();
-        let mut batch = Records::default();
-        texts.iter().for_each(|record| batch.push(&record.encode_to_vec()));
-        let mut message = encoder.message(batch);
-        let rest = LogEncoder::split_off(&mut message, 4);
-        assert_eq!((LogEncoder::count(&message), LogEncoder::count(&rest)), (4, 6));
-        let whole = [&message, &rest].map(|part| {
-            let resource = &part.resource_logs[0];
-            let attributes = &resource.resource.as_ref().unwrap().attributes;
-            assert!(attributes.iter().any(|attribute| attribute.key == "service.name"));
-            let scope = &resource.scope_logs[0];
-            assert_eq!(scope.scope.as_ref().unwrap().name, "meshwise");
-            scope.log_records.clone()
-        });
-        assert_eq!(whole.concat(), texts);
+        let mut encoder = LogEncoder { resource: service.into() };
+        let record = |time_unix_nano| LogRecord { time_unix_nano, ..LogRecord::default() };
+        let all: Vec<_> = (0..10).map(record).collect();
+        let mut encoded = EncodedBatch::default();
+        let mut encode = |encoded: &mut EncodedBatch, records: &[LogRecord]| {
+            let mut batch = Records::default();
+            records.iter().for_each(|record| batch.push(&record.encode_to_vec()));
+            encoder.encode(batch, encoded);
+        };
+        encode(&mut encoded, &all[6..]);
+        let mut four = Vec::new();
+        assert_eq!(encoded.write_request(usize::MAX, &mut four), 4);
+        let mut seen = Vec::new();
+        encode(&mut encoded, &all);
+        for records in [4, 4, 2, 0] {
+            let mut request = Vec::new();
+            assert_eq!(encoded.write_request(four.len(), &mut request), records);
+            let request = ExportLogsServiceRequest::decode(&*request).unwrap();
+            for resource in request.resource_logs {
+                let attributes = resource.resource.unwrap().attributes;
+                assert!(attributes.iter().any(|attribute| attribute.key == "service.name"));
+                let scope = &resource.scope_logs[0];
+                assert_eq!(scope.scope.as_ref().unwrap().name, "meshwise");
+                assert_eq!((&*resource.schema_url, &*scope.schema_url), (SCHEMA_URL, SCHEMA_URL));
+                seen.extend(scope.log_records.clone());
+            }
+        }
+        assert_eq!(seen, all);
     }
 }

@@ -9,63 +9,24 @@ use super::{
     head::Head,
     names::{CODE_FILE_PATH, CODE_LINE_NUMBER, REQUEST_ID, TARGET},
 };
+pub(super) use meshwise_core::internal::wire::AnyValue;
+use meshwise_core::internal::wire::{self, bytes, varint};
 use tracing::Level;
 
-/// Tags of `LogRecord`: the field's number and how it is written.
+/// Tags of `LogRecord`.
 mod tag {
-    pub(super) const TIME: u8 = 1 << 3 | 1;
-    pub(super) const SEVERITY_NUMBER: u8 = 2 << 3;
-    pub(super) const SEVERITY_TEXT: u8 = 3 << 3 | 2;
-    pub(super) const BODY: u8 = 5 << 3 | 2;
-    pub(super) const ATTRIBUTES: u8 = 6 << 3 | 2;
+    use meshwise_core::internal::wire::{BYTES, FIXED64, VARINT, tag};
+
+    pub(super) const TIME: u8 = tag(1, FIXED64);
+    pub(super) const SEVERITY_NUMBER: u8 = tag(2, VARINT);
+    pub(super) const SEVERITY_TEXT: u8 = tag(3, BYTES);
+    pub(super) const BODY: u8 = tag(5, BYTES);
+    pub(super) const ATTRIBUTES: u8 = tag(6, BYTES);
     pub(super) const FLAGS: u8 = 8 << 3 | 5;
-    pub(super) const TRACE_ID: u8 = 9 << 3 | 2;
-    pub(super) const SPAN_ID: u8 = 10 << 3 | 2;
-    pub(super) const OBSERVED_TIME: u8 = 11 << 3 | 1;
-    pub(super) const EVENT_NAME: u8 = 12 << 3 | 2;
-    /// Of `KeyValue`.
-    pub(super) const KEY: u8 = 1 << 3 | 2;
-    pub(super) const VALUE: u8 = 2 << 3 | 2;
-    /// Of `AnyValue`.
-    pub(super) const TEXT: u8 = 1 << 3 | 2;
-    pub(super) const FLAG: u8 = 2 << 3;
-    pub(super) const WHOLE: u8 = 3 << 3;
-    pub(super) const REAL: u8 = 4 << 3 | 1;
-}
-
-/// A value as `AnyValue` has it.
-#[derive(Clone, Copy)]
-pub(super) enum AnyValue<'a> {
-    Text(&'a str),
-    Flag(bool),
-    Whole(i64),
-    Real(f64),
-}
-
-impl AnyValue<'_> {
-    fn len(self) -> usize {
-        1 + match self {
-            Self::Text(text) => varint_len(text.len() as u64) + text.len(),
-            Self::Flag(_) => 1,
-            Self::Whole(number) => varint_len(number.cast_unsigned()),
-            Self::Real(_) => 8,
-        }
-    }
-
-    fn write(self, out: &mut Vec<u8>) {
-        match self {
-            Self::Text(text) => bytes(out, tag::TEXT, text.as_bytes()),
-            Self::Flag(flag) => out.extend_from_slice(&[tag::FLAG, flag.into()]),
-            Self::Whole(number) => {
-                out.push(tag::WHOLE);
-                varint(out, number.cast_unsigned());
-            }
-            Self::Real(number) => {
-                out.push(tag::REAL);
-                out.extend_from_slice(&number.to_le_bytes());
-            }
-        }
-    }
+    pub(super) const TRACE_ID: u8 = tag(9, BYTES);
+    pub(super) const SPAN_ID: u8 = tag(10, BYTES);
+    pub(super) const OBSERVED_TIME: u8 = tag(11, FIXED64);
+    pub(super) const EVENT_NAME: u8 = tag(12, BYTES);
 }
 
 /// The record that is being made; kept from event to event.
@@ -121,7 +82,7 @@ impl Record {
         if !head.message.is_empty() {
             let body = AnyValue::Text(head.message);
             out.push(tag::BODY);
-            varint(out, body.len() as u64);
+            varint(out, body.size() as u64);
             body.write(out);
         }
         if let Some(ids) = head.ids {
@@ -163,56 +124,5 @@ pub(super) fn constant(
 }
 
 fn attribute(out: &mut Vec<u8>, name: &str, value: AnyValue<'_>) {
-    let value_len = value.len();
-    let member = |len: usize| 1 + varint_len(len as u64) + len;
-    out.push(tag::ATTRIBUTES);
-    varint(out, (member(name.len()) + member(value_len)) as u64);
-    bytes(out, tag::KEY, name.as_bytes());
-    out.push(tag::VALUE);
-    varint(out, value_len as u64);
-    value.write(out);
-}
-
-fn bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
-    out.push(tag);
-    varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn varint(out: &mut Vec<u8>, mut number: u64) {
-    while number > 0x7f {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn varint_len(number: u64) -> usize {
-    (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_are_those_of_what_is_written() {
-        for number in [0, 1, 127, 128, 16_383, 16_384, u64::MAX / 2, u64::MAX] {
-            let mut out = Vec::new();
-            varint(&mut out, number);
-            assert_eq!(out.len(), varint_len(number), "{number}");
-        }
-        for value in [
-            AnyValue::Text("x"),
-            AnyValue::Text(""),
-            AnyValue::Flag(true),
-            AnyValue::Whole(-1),
-            AnyValue::Whole(300),
-            AnyValue::Real(0.5),
-        ] {
-            let mut out = Vec::new();
-            value.write(&mut out);
-            assert_eq!(out.len(), value.len());
-        }
-    }
+    wire::attribute(out, tag::ATTRIBUTES, name, value);
 }

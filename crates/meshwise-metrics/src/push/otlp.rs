@@ -10,14 +10,15 @@ use meshwise_core::{Resource, Signal, SignalReport};
 use meshwise_otlp::{
     OtlpConfig, SCHEMA_URL,
     internal::{
-        Collect, Encode, Origin, Periodic, Rounds, flush, join, proto_resource, proto_scope,
-        shutdown,
+        Collect, Encode, EncodedBatch, Origin, Periodic, Rounds, flush, join, shutdown,
+        write_resource, write_scope,
     },
 };
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
-    metrics::v1::{Metric, ResourceMetrics, ScopeMetrics, metric::Data},
+    metrics::v1::{Metric, metric::Data},
 };
+use prost::Message as _;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -25,6 +26,8 @@ use std::{
 
 /// The exporter's thread.
 const THREAD: &str = "meshwise-points";
+/// A larger metric, in bytes, is written in several messages.
+const LARGE: usize = 1 << 20;
 /// Longer times are as good as this one, and cannot overflow the clock.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
@@ -115,17 +118,10 @@ impl<C: FnMut() -> bool + Send + 'static> Collect<Vec<Metric>> for Points<C> {
     }
 }
 
-/// Puts points into messages.
+/// Writes metrics.
 #[derive(Debug)]
 struct PointEncoder {
     resource: Resource,
-}
-
-fn request(resource: ResourceMetrics, metrics: Vec<Metric>) -> ExportMetricsServiceRequest {
-    let scope_metrics =
-        ScopeMetrics { scope: Some(proto_scope()), metrics, schema_url: SCHEMA_URL.to_owned() };
-    let resource_metrics = ResourceMetrics { scope_metrics: vec![scope_metrics], ..resource };
-    ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] }
 }
 
 fn points(metric: &Metric) -> usize {
@@ -159,48 +155,28 @@ fn split(metric: &mut Metric, n: usize) -> Metric {
 
 impl Encode for PointEncoder {
     type Batch = Vec<Metric>;
-    type Message = ExportMetricsServiceRequest;
+    type Request = ExportMetricsServiceRequest;
 
-    fn message(&self, batch: Vec<Metric>) -> ExportMetricsServiceRequest {
-        let resource = ResourceMetrics {
-            resource: Some(proto_resource(&self.resource)),
-            scope_metrics: Vec::new(),
-            schema_url: SCHEMA_URL.to_owned(),
-        };
-        request(resource, batch)
+    fn encode(&mut self, batch: Vec<Metric>, into: &mut EncodedBatch) {
+        into.begin(|out| write_resource(out, &self.resource), SCHEMA_URL);
+        let scope = into.add_scope(write_scope, SCHEMA_URL);
+        batch.into_iter().for_each(|metric| write(metric, LARGE, scope, into));
     }
+}
 
-    fn count(request: &ExportMetricsServiceRequest) -> usize {
-        let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
-        scopes.flat_map(|scope| &scope.metrics).map(points).sum()
-    }
-
-    fn split_off(
-        message: &mut ExportMetricsServiceRequest,
-        mut n: usize,
-    ) -> ExportMetricsServiceRequest {
-        let Some(resource) = message.resource_metrics.first_mut() else {
-            return ExportMetricsServiceRequest::default();
-        };
-        let mut rest = Vec::new();
-        if let Some(scope) = resource.scope_metrics.first_mut() {
-            let whole = scope.metrics.iter().take_while(|metric| {
-                let fits = points(metric) <= n;
-                n -= if fits { points(metric) } else { 0 };
-                fits
-            });
-            let whole = whole.count();
-            rest = scope.metrics.split_off(whole);
-            if n > 0
-                && let Some(first) = rest.first_mut()
-            {
-                let later = split(first, n);
-                scope.metrics.push(std::mem::replace(first, later));
-            }
-        }
-        let (own, schema_url) = (resource.resource.clone(), resource.schema_url.clone());
-        let resource = ResourceMetrics { resource: own, scope_metrics: Vec::new(), schema_url };
-        request(resource, rest)
+/// Writes a metric or, if it is larger than `limit` bytes, its points in several: a message is split between
+/// metrics.
+fn write(mut metric: Metric, limit: usize, scope: usize, into: &mut EncodedBatch) {
+    let points = points(&metric);
+    if points > 1 && metric.encoded_len() > limit {
+        let rest = split(&mut metric, points / 2);
+        write(metric, limit, scope, into);
+        write(rest, limit, scope, into);
+    } else {
+        into.add_several(scope, points, |out| {
+            // A vector takes whatever is written.
+            let _never_fails = metric.encode(out);
+        });
     }
 }
 
@@ -220,17 +196,17 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_split_between_points_wherever_that_is() {
-        for n in 0..=11 {
+    fn a_large_metric_is_split_between_points() {
+        for limit in [0, 20, 40, LARGE] {
             let service = meshwise_core::Service::new("orders", "1");
-            let encoder = PointEncoder { resource: service.into() };
-            let batch = vec![gauge("a", 3), gauge("b", 1), gauge("c", 7)];
-            let mut message = encoder.message(batch);
-            let rest = PointEncoder::split_off(&mut message, n);
-            assert_eq!(PointEncoder::count(&message), n);
-            assert_eq!(PointEncoder::count(&rest), 11 - n);
+            let mut encoder = PointEncoder { resource: service.into() };
+            let mut encoded = EncodedBatch::default();
+            encoder.encode(Vec::new(), &mut encoded);
+            for metric in [gauge("a", 3), gauge("b", 1), gauge("c", 7)] {
+                write(metric, limit, 0, &mut encoded);
+            }
             let mut seen = Vec::new();
-            for part in [&message, &rest] {
+            for part in requests(&mut encoded, limit) {
                 let resource = &part.resource_metrics[0];
                 let attributes = &resource.resource.as_ref().unwrap().attributes;
                 assert!(attributes.iter().any(|attribute| attribute.key == "service.name"));
@@ -244,6 +220,22 @@ mod tests {
             let wanted = [("a", 3), ("b", 1), ("c", 7)].into_iter();
             let wanted = wanted.flat_map(|(name, n)| (0..n).map(move |i| (name.to_owned(), i)));
             assert_eq!(seen, wanted.collect::<Vec<_>>());
+        }
+    }
+
+    /// Returns all requests, of so many bytes.
+    fn requests(encoded: &mut EncodedBatch, limit: usize) -> Vec<ExportMetricsServiceRequest> {
+        let mut requests = Vec::new();
+        loop {
+            let mut request = Vec::new();
+            let points = encoded.write_request(limit, &mut request);
+            if points == 0 {
+                return requests;
+            }
+            let request = ExportMetricsServiceRequest::decode(&*request).unwrap();
+            let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
+            assert_eq!(metrics.iter().map(super::points).sum::<usize>(), points);
+            requests.push(request);
         }
     }
 }

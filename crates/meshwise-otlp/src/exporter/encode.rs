@@ -1,5 +1,6 @@
-//! Batches as messages on the wire.
+//! Batches as requests on the wire.
 
+use super::encoded::EncodedBatch;
 use crate::protocol::OtlpProtocol;
 use bytes::Bytes;
 use std::fmt;
@@ -7,110 +8,132 @@ use std::fmt;
 /// The largest message that is sent while it can be split, in bytes of protobuf: what a gRPC
 /// server takes unless told otherwise (4 MiB), with some room for what surrounds it.
 const MESSAGE_LIMIT: usize = (4 << 20) - (64 << 10);
+/// A larger buffer is not kept for the next request.
+const KEEP: usize = 1 << 20;
 
-/// A message that every protocol that is compiled in can carry.
+/// A request that can be turned into JSON.
 #[cfg(feature = "otlp-http-json")]
-pub trait WireMessage: prost::Message + serde::Serialize {}
+pub trait WireMessage: prost::Message + Default + serde::Serialize {}
 #[cfg(feature = "otlp-http-json")]
-impl<M: prost::Message + serde::Serialize> WireMessage for M {}
+impl<M: prost::Message + Default + serde::Serialize> WireMessage for M {}
 
-/// A message that every protocol that is compiled in can carry.
+/// A request; without JSON, no one reads it.
 #[cfg(not(feature = "otlp-http-json"))]
-pub trait WireMessage: prost::Message {}
+pub trait WireMessage {}
 #[cfg(not(feature = "otlp-http-json"))]
-impl<M: prost::Message> WireMessage for M {}
+impl<M> WireMessage for M {}
 
-/// Turns batches of one signal into OTLP's messages.
+/// Writes batches of one signal as OTLP has them.
 pub trait Encode: fmt::Debug + Send + Sync + 'static {
     /// What is exported together.
     type Batch: Send + 'static;
     /// The request of the signal's service.
-    type Message: WireMessage + 'static;
+    type Request: WireMessage + 'static;
 
-    /// Makes one message of a batch.
-    fn message(&self, batch: Self::Batch) -> Self::Message;
-
-    /// Returns how many records are in a message.
-    fn count(message: &Self::Message) -> usize;
-
-    /// Keeps the first `n` records in a message, and returns one with the others.
-    fn split_off(message: &mut Self::Message, n: usize) -> Self::Message;
+    /// Writes a batch.
+    fn encode(&mut self, batch: Self::Batch, into: &mut EncodedBatch);
 }
 
-/// Encodes batches.
+/// Makes requests of batches. Its memory is kept from batch to batch.
 #[derive(Debug)]
 pub(super) struct Encoder<E> {
     encode: E,
     protocol: OtlpProtocol,
     gzip: bool,
     limit: usize,
+    batch: EncodedBatch,
+    /// The buffer of a request that is over.
+    spare: Vec<u8>,
 }
 
-/// One message of a batch.
-pub(super) struct Part<M> {
-    pub(super) message: M,
+/// One request of a batch.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// As it goes over the wire, gRPC's five bytes in front included.
+    pub(super) body: Result<Bytes, String>,
     /// How many records are in it.
     pub(super) records: u64,
 }
 
 impl<E: Encode> Encoder<E> {
     pub(super) fn new(encode: E, protocol: OtlpProtocol, gzip: bool) -> Self {
-        Self { encode, protocol, gzip, limit: MESSAGE_LIMIT }
+        let (batch, spare) = (EncodedBatch::default(), Vec::new());
+        Self { encode, protocol, gzip, limit: MESSAGE_LIMIT, batch, spare }
     }
 
     pub(super) fn encode_mut(&mut self) -> &mut E {
         &mut self.encode
     }
 
-    /// Turns a batch into messages: one, unless it would be too large.
-    pub(super) fn split(&self, batch: E::Batch) -> Vec<Part<E::Message>> {
-        let mut parts = Vec::with_capacity(1);
-        self.split_into(self.encode.message(batch), &mut parts);
-        parts
+    /// Takes a batch in the place of the one before.
+    pub(super) fn load(&mut self, batch: E::Batch) {
+        self.encode.encode(batch, &mut self.batch);
     }
 
-    fn split_into(&self, mut message: E::Message, parts: &mut Vec<Part<E::Message>>) {
-        let records = E::count(&message);
-        if records > 1 && prost::Message::encoded_len(&message) > self.limit {
-            let rest = E::split_off(&mut message, records / 2);
-            self.split_into(message, parts);
-            self.split_into(rest, parts);
-        } else if records > 0 {
-            parts.push(Part { message, records: records as u64 });
+    /// Returns the batch's next request; there is one, unless it would be too large.
+    pub(super) fn next_part(&mut self) -> Option<Part> {
+        let mut body = std::mem::take(&mut self.spare);
+        let framed = match self.protocol {
+            #[cfg(feature = "otlp-grpc")]
+            OtlpProtocol::Grpc => super::frame::PREFIX,
+            _ => 0,
+        };
+        body.resize(framed, 0);
+        let records = self.batch.write_request(self.limit, &mut body);
+        if records == 0 {
+            self.spare = body;
+            return None;
+        }
+        Some(Part { body: self.finish(body).map(Bytes::from), records: records as u64 })
+    }
+
+    /// Takes a request's buffer back, if no one else has it.
+    pub(super) fn recycle(&mut self, body: Bytes) {
+        if let Ok(mut body) = body.try_into_mut()
+            && body.capacity() <= KEEP
+        {
+            body.clear();
+            self.spare = body.into();
         }
     }
 
-    /// Encodes a message as it goes over the wire, gRPC's five bytes in front included.
-    pub(super) fn encode(&self, message: &E::Message) -> Result<Bytes, String> {
+    /// Turns protobuf, behind the room for gRPC's prefix, into what goes over the wire.
+    fn finish(&self, body: Vec<u8>) -> Result<Vec<u8>, String> {
         match self.protocol {
             #[cfg(feature = "otlp-grpc")]
             OtlpProtocol::Grpc => {
-                let body = self.compress(prost::Message::encode_to_vec(message))?;
-                Ok(super::frame::frame(&body, self.gzip))
+                let mut framed = self.compress(body, super::frame::PREFIX)?;
+                super::frame::set_prefix(&mut framed, self.gzip);
+                Ok(framed)
             }
             #[cfg(feature = "otlp-http-json")]
             OtlpProtocol::HttpJson => {
-                let body = super::json::encode(message).map_err(|error| error.to_string())?;
-                self.compress(body).map(Bytes::from)
+                let request = <E::Request as prost::Message>::decode(&*body);
+                let request = request.map_err(|error| error.to_string())?;
+                let json = super::json::encode(&request).map_err(|error| error.to_string())?;
+                self.compress(json, 0)
             }
-            _ => self.compress(prost::Message::encode_to_vec(message)).map(Bytes::from),
+            _ => self.compress(body, 0),
         }
     }
 
+    /// Compresses all but the first bytes, if that is wanted.
     #[cfg(feature = "gzip")]
-    fn compress(&self, body: Vec<u8>) -> Result<Vec<u8>, String> {
+    fn compress(&self, body: Vec<u8>, from: usize) -> Result<Vec<u8>, String> {
         use flate2::{Compression, write::GzEncoder};
         use std::io::Write as _;
         if !self.gzip {
             return Ok(body);
         }
-        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-        encoder.write_all(&body).and_then(|()| encoder.finish()).map_err(|e| e.to_string())
+        let mut compressed = Vec::with_capacity(body.len() / 4);
+        compressed.extend_from_slice(&body[..from]);
+        let mut encoder = GzEncoder::new(compressed, Compression::fast());
+        encoder.write_all(&body[from..]).and_then(|()| encoder.finish()).map_err(|e| e.to_string())
     }
 
     #[cfg(not(feature = "gzip"))]
     #[expect(clippy::unnecessary_wraps, reason = "as with the feature")]
-    fn compress(&self, body: Vec<u8>) -> Result<Vec<u8>, String> {
+    fn compress(&self, body: Vec<u8>, _from: usize) -> Result<Vec<u8>, String> {
         debug_assert!(!self.gzip, "the configuration refuses what is not compiled in");
         Ok(body)
     }
@@ -119,54 +142,135 @@ impl<E: Encode> Encoder<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use meshwise_core::internal::wire::{BYTES, tag, text};
+    use prost::Message as _;
 
-    /// Numbers, as messages of texts.
+    /// Texts, as records of scopes that each have a few.
     #[derive(Debug)]
     struct Texts;
 
+    const A_SCOPE: usize = 30;
+
     #[derive(Clone, PartialEq, prost::Message)]
     #[cfg_attr(feature = "otlp-http-json", derive(serde::Serialize))]
-    struct Message {
-        #[prost(string, repeated, tag = "1")]
-        texts: Vec<String>,
+    struct TextRequest {
+        #[prost(message, repeated, tag = "1")]
+        resources: Vec<TextResource>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    #[cfg_attr(feature = "otlp-http-json", derive(serde::Serialize))]
+    struct TextResource {
+        #[prost(message, optional, tag = "1")]
+        resource: Option<Text>,
+        #[prost(message, repeated, tag = "2")]
+        scopes: Vec<TextScope>,
+        #[prost(string, tag = "3")]
+        schema_url: String,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    #[cfg_attr(feature = "otlp-http-json", derive(serde::Serialize))]
+    struct TextScope {
+        #[prost(message, optional, tag = "1")]
+        scope: Option<Text>,
+        #[prost(message, repeated, tag = "2")]
+        records: Vec<Text>,
+        #[prost(string, tag = "3")]
+        schema_url: String,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    #[cfg_attr(feature = "otlp-http-json", derive(serde::Serialize))]
+    struct Text {
+        #[prost(string, tag = "1")]
+        text: String,
     }
 
     impl Encode for Texts {
         type Batch = Vec<String>;
-        type Message = Message;
+        type Request = TextRequest;
 
-        fn message(&self, texts: Vec<String>) -> Message {
-            Message { texts }
-        }
-
-        fn count(message: &Message) -> usize {
-            message.texts.len()
-        }
-
-        fn split_off(message: &mut Message, n: usize) -> Message {
-            Message { texts: message.texts.split_off(n) }
+        fn encode(&mut self, texts: Vec<String>, into: &mut EncodedBatch) {
+            let of = |what: &str| {
+                let what = what.to_owned();
+                move |out: &mut Vec<u8>| text(out, tag(1, BYTES), &what)
+            };
+            into.begin(of("process"), "of the resource");
+            for (i, some) in texts.chunks(A_SCOPE).enumerate() {
+                let scope = into.add_scope(of(&i.to_string()), "of the scope");
+                some.iter().for_each(|text| into.add(scope, of(text)));
+            }
         }
     }
 
-    fn encoder(limit: usize) -> Encoder<Texts> {
-        Encoder { limit, ..Encoder::new(Texts, OtlpProtocol::HttpProtobuf, false) }
+    fn parts(limit: usize, batch: Vec<String>) -> Vec<(TextRequest, Part)> {
+        let encoder = Encoder::new(Texts, OtlpProtocol::HttpProtobuf, false);
+        let mut encoder = Encoder { limit, ..encoder };
+        // What was there before leaves no trace.
+        encoder.load(vec!["before".to_owned(); 100]);
+        encoder.next_part();
+        encoder.load(batch);
+        let parts = std::iter::from_fn(|| encoder.next_part());
+        let decoded =
+            parts.map(|part| (TextRequest::decode(part.body.clone().unwrap()).unwrap(), part));
+        decoded.collect()
+    }
+
+    fn texts(request: &TextRequest) -> Vec<String> {
+        let resource = &request.resources[0];
+        assert_eq!(resource.resource.as_ref().unwrap().text, "process");
+        assert_eq!((request.resources.len(), &*resource.schema_url), (1, "of the resource"));
+        let mut all = Vec::new();
+        for scope in &resource.scopes {
+            let number: usize = scope.scope.as_ref().unwrap().text.parse().unwrap();
+            assert_eq!(scope.schema_url, "of the scope");
+            for record in &scope.records {
+                assert_eq!(record.text.parse::<usize>().unwrap() / A_SCOPE, number);
+                all.push(record.text.clone());
+            }
+        }
+        all
     }
 
     #[test]
     fn a_batch_is_one_message_unless_it_is_too_large() {
         let batch: Vec<_> = (0..1_000).map(|i| i.to_string()).collect();
-        assert_eq!(encoder(MESSAGE_LIMIT).split(batch.clone()).len(), 1);
-        let parts = encoder(100).split(batch.clone());
-        assert!(parts.len() > 20, "{}", parts.len());
-        assert!(parts.iter().all(|part| prost::Message::encoded_len(&part.message) <= 100));
-        let texts: Vec<_> = parts.into_iter().flat_map(|part| part.message.texts).collect();
-        assert_eq!(texts, batch, "none missing, none twice, in their order");
-        assert!(encoder(100).split(Vec::new()).is_empty());
+        assert_eq!(parts(MESSAGE_LIMIT, batch.clone()).len(), 1);
+        let parts_of_100 = parts(100, batch.clone());
+        assert!(parts_of_100.len() > 20, "{}", parts_of_100.len());
+        assert!(parts_of_100.iter().all(|(_, part)| part.body.as_ref().unwrap().len() <= 100));
+        let others = [10_000, 0, usize::MAX].map(|limit| parts(limit, batch.clone()));
+        for all in others.into_iter().chain([parts_of_100]) {
+            let counted = |(request, part): &(TextRequest, Part)| {
+                assert_eq!(texts(request).len() as u64, part.records);
+                texts(request)
+            };
+            let texts: Vec<_> = all.iter().flat_map(counted).collect();
+            assert_eq!(texts, batch, "none missing, none twice, in their order");
+        }
+        assert!(parts(100, Vec::new()).is_empty());
     }
 
     #[test]
     fn one_record_too_large_is_sent_all_the_same() {
-        let parts = encoder(1_000).split(vec!["x".repeat(5_000), "small".to_owned()]);
-        assert_eq!(parts.iter().map(|part| part.records).collect::<Vec<_>>(), [1, 1]);
+        let parts = parts(1_000, vec!["0".repeat(5_000), "1".to_owned()]);
+        assert_eq!(parts.iter().map(|(_, part)| part.records).collect::<Vec<_>>(), [1, 1]);
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let mut encoder = Encoder::new(Texts, OtlpProtocol::HttpProtobuf, false);
+        let mut export = |n: usize| {
+            encoder.load((0..n).map(|i| i.to_string()).collect());
+            let body = encoder.next_part().unwrap().body.unwrap();
+            encoder.recycle(body.clone());
+            encoder.recycle(body);
+            encoder.spare.capacity()
+        };
+        let kept = export(500);
+        assert!(kept > 1_000);
+        assert_eq!(export(10), kept);
+        assert_eq!(export(200_000), 0, "no more than is usual");
     }
 }

@@ -146,7 +146,13 @@ fn retry_delay(value: &HeaderValue) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::frame::frame, *};
+    use super::{super::frame::set_prefix, *};
+
+    fn frame(message: &[u8], compressed: bool) -> Vec<u8> {
+        let mut framed = [&[0; PREFIX], message].concat();
+        set_prefix(&mut framed, compressed);
+        framed
+    }
 
     fn details(seconds: i64, nanos: i32) -> HeaderValue {
         let info = RetryInfo { retry_delay: Some(ProtoDuration { seconds, nanos }) };
