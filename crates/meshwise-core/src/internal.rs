@@ -6,6 +6,7 @@ pub mod cache_padded;
 pub mod catalogue;
 pub mod clock;
 pub mod files;
+pub mod header_bytes;
 pub mod messages;
 pub mod otlp_variables;
 pub mod queue;

@@ -78,6 +78,7 @@ mod jaeger;
 mod limits;
 mod mw;
 mod names;
+mod own_entry;
 mod own_names;
 mod propagators;
 mod source;
@@ -90,6 +91,8 @@ pub use baggage::{Baggage, BaggageEntry};
 pub use context::{Caller, Incoming, Outgoing, Parent, Sampling};
 pub use format::{Format, UnknownFormat};
 pub use limits::HeaderLimits;
+#[doc(hidden)]
+pub use own_entry::OwnEntry;
 pub use propagators::Propagators;
 #[doc(hidden)]
 pub use w3c::W3cHeaders;

@@ -45,7 +45,7 @@ impl ClientLayer {
                 undeclared: false,
                 targets: Targets::default(),
                 edge: OnceLock::new(),
-                untraced: OnceLock::new(),
+                own_entry: OnceLock::new(),
                 request_id_header: names::REQUEST_ID.clone(),
                 timeout_header: names::REQUEST_TIMEOUT.clone(),
                 classifier: Classifier::default(),

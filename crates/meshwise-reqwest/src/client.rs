@@ -10,7 +10,7 @@ use meshwise_core::{AnswerTells, Redaction};
 use meshwise_http::{ClientLayer, ClientMode, ObservedService, Telemetry};
 use std::{
     borrow::Cow,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 use tower_layer::Layer;
@@ -45,7 +45,31 @@ struct Base {
     /// Whether a URI may name another host.
     any_host: bool,
     /// The same as a URL, without a user's name and password; `None` if no URL has such a port.
-    url: Option<Arc<reqwest::Url>>,
+    url: Option<Arc<BaseUrl>>,
+}
+
+#[derive(Debug)]
+struct BaseUrl {
+    url: reqwest::Url,
+    /// That of the path asked for last: to set one costs 1,000 instructions.
+    last: Mutex<reqwest::Url>,
+}
+
+impl BaseUrl {
+    fn with_path(&self, path: &str) -> reqwest::Url {
+        // No call waits for another.
+        let mut last = self.last.try_lock().ok();
+        // A path as URLs write it is one that stays as it is.
+        if let Some(last) = last.as_ref().filter(|last| last.path() == path) {
+            return reqwest::Url::clone(last);
+        }
+        let mut url = self.url.clone();
+        url.set_path(path);
+        if let Some(last) = &mut last {
+            reqwest::Url::clone_from(last, &url);
+        }
+        url
+    }
 }
 
 impl Client {
@@ -101,13 +125,18 @@ impl<S> Client<S> {
 
     /// Returns the URL of a path of the peer's, as errors name it: without its query, which may hold secrets.
     pub(crate) fn url(&self, path: &str) -> Option<reqwest::Url> {
-        let mut url = reqwest::Url::clone(self.base.url.as_ref()?);
-        if self.base.path.is_empty() {
-            url.set_path(path);
-        } else {
-            url.set_path(&[&self.base.path, path].concat());
-        }
+        let base = self.base.url.as_ref()?;
+        let url = match &*self.base.path {
+            "" => base.with_path(path),
+            prefix => base.with_path(&[prefix, path].concat()),
+        };
         Some(url)
+    }
+
+    /// Makes a request one to this peer.
+    pub(crate) fn address<B>(&self, request: &mut Request<B>) {
+        self.resolve(request.uri_mut());
+        AnswerTells::mark(request);
     }
 
     /// Completes a URI that is only a path. One that cannot be completed loses its host, and the
@@ -189,8 +218,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        self.resolve(request.uri_mut());
-        AnswerTells::mark(&mut request);
+        self.address(&mut request);
         self.service.call(request)
     }
 }
@@ -317,7 +345,8 @@ impl Base {
         }
         let path = path.trim_end_matches('/');
         let (_, host) = authority.as_str().rsplit_once('@').unwrap_or(("", authority.as_str()));
-        let url = reqwest::Url::parse(&format!("{scheme}://{host}{path}")).ok().map(Arc::new);
+        let url = reqwest::Url::parse(&format!("{scheme}://{host}{path}")).ok();
+        let url = url.map(|url| BaseUrl { last: Mutex::new(url.clone()), url }).map(Arc::new);
         Ok(Self { scheme, authority, path: path.into(), any_host: false, url })
     }
 }
@@ -375,6 +404,16 @@ mod tests {
             let mut uri: Uri = path.parse().unwrap();
             client.resolve(&mut uri);
             assert_eq!(uri.to_string(), full);
+        }
+    }
+
+    #[test]
+    fn a_path_s_url_is_the_same_whichever_was_asked_for_before() {
+        let client = builder().with_base_url("http://me:pw@auth:81/api").build().unwrap();
+        for path in ["/a", "/a", "/a/../b", "/b", "/a/../b", "/{x}", "/%7Bx%7D", "/a", "/"] {
+            let mut url = reqwest::Url::parse("http://auth:81").unwrap();
+            url.set_path(&format!("/api{path}"));
+            assert_eq!(client.url(path), Some(url), "{path}");
         }
     }
 

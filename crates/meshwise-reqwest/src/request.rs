@@ -131,7 +131,7 @@ impl<'a, S> RequestBuilder<'a, S> {
     /// # Errors
     /// If the request is not valid, or no response came. A response with a 4xx or 5xx status is
     /// not an error here; see [`reqwest::Response::error_for_status`].
-    pub async fn send<B>(self) -> Result<reqwest::Response, CallError<S::Error>>
+    pub async fn send<B>(mut self) -> Result<reqwest::Response, CallError<S::Error>>
     where
         S: Service<Request<reqwest::Body>, Response = Response<B>> + Clone,
         B: Body<Data = Bytes> + Send + Sync + 'static,
@@ -140,9 +140,10 @@ impl<'a, S> RequestBuilder<'a, S> {
         if let Some(reason) = self.invalid {
             return Err(CallError::Invalid { reason });
         }
-        let mut service = self.client.clone();
+        let mut service = self.client.service().clone();
         poll_fn(|cx| service.poll_ready(cx)).await.map_err(CallError::Call)?;
         let url = self.client.url(self.request.uri().path());
+        self.client.address(&mut self.request);
         let response = service.call(self.request).await.map_err(CallError::Call)?;
         Ok(with_url(response.map(reqwest::Body::wrap), url))
     }

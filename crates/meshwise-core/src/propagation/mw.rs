@@ -12,6 +12,8 @@ use std::{borrow::Cow, fmt};
 pub(super) const KEY: &str = "mw";
 /// The longest entry with its key, in bytes; the parts' limits below keep within it.
 pub(super) const MAX_ENTRY: usize = 256 + 3;
+/// Where the span stands in an entry with its key.
+pub(super) const SPAN_AT: usize = "mw=p:".len();
 const MAX_SERVICE: usize = 128;
 const MAX_VERSION: usize = 64;
 

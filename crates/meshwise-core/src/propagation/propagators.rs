@@ -9,9 +9,9 @@ use crate::{
     env::{Env, EnvError},
     headers::HeaderFilter,
     settings::{PropagationSettings, Setting, Size},
-    trace::{SpanId, TraceFlags, TraceId},
+    trace::SpanId,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 const OTEL_PROPAGATORS: &str = "OTEL_PROPAGATORS";
 
@@ -243,7 +243,7 @@ impl Propagators {
         incoming
     }
 
-    fn traces(&self) -> bool {
+    pub(super) fn traces(&self) -> bool {
         self.formats.contains(&Format::TraceContext)
     }
 
@@ -263,39 +263,14 @@ impl Propagators {
     /// request may be sent again, or be made out of one that came in.
     #[doc(hidden)]
     pub fn inject(&self, call: &Outgoing<'_>, headers: &mut HeaderMap) {
-        self.strip(headers);
+        self.inject_seen(call, headers, HeaderFilter::of(headers));
+    }
+
+    /// Writes what [`inject`](Self::inject) does, for a caller that has looked at the headers already.
+    #[doc(hidden)]
+    pub fn inject_seen(&self, call: &Outgoing<'_>, headers: &mut HeaderMap, seen: HeaderFilter) {
+        self.strip_seen(headers, seen);
         self.inject_with(call, &mut |name, value| text::set(headers, name, value));
-    }
-
-    /// Makes what [`inject`](Self::inject) writes for a service that does not trace, and says no more
-    /// than who it is: the same for all of its calls. `None` if that cannot be said in these formats.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn untraced(&self, service: &str) -> Option<HeaderValue> {
-        if !self.traces() {
-            return None;
-        }
-        let mut value = None;
-        let alone = Outgoing {
-            trace_id: TraceId::default(),
-            span_id: SpanId::default(),
-            flags: TraceFlags::default(),
-            state: "",
-            caller: Some(Caller::new(service)),
-            baggage: &Baggage::EMPTY,
-        };
-        traceparent::inject_state(&alone, &mut |_, text| value = HeaderValue::from_str(text).ok());
-        value
-    }
-
-    /// Writes what [`untraced`](Self::untraced) made, in place of all that stood there.
-    #[doc(hidden)]
-    pub fn inject_untraced(&self, value: &HeaderValue, headers: &mut HeaderMap) {
-        if !headers.is_empty() {
-            self.strip(headers);
-        }
-        // A map that is full goes without.
-        let _full = headers.try_insert(names::TRACESTATE.clone(), value.clone());
     }
 
     /// Hands each name and value that the callee shall know to `headers`: for what goes with something
@@ -329,6 +304,9 @@ impl Propagators {
             };
             traceparent::inject_state(&alone, headers);
         }
+        if call.baggage.is_empty() {
+            return;
+        }
         if self.formats.contains(&Format::Baggage) {
             let value = call.baggage.write(&self.limits);
             if !value.is_empty() {
@@ -360,7 +338,12 @@ impl Propagators {
     /// Removes every header of the formats chosen, all of `uberctx-*` among them if Jaeger's is.
     #[doc(hidden)]
     pub fn strip(&self, headers: &mut HeaderMap) {
-        if HeaderFilter::of(headers).may_have_any(self.read) {
+        self.strip_seen(headers, HeaderFilter::of(headers));
+    }
+
+    #[inline]
+    pub(super) fn strip_seen(&self, headers: &mut HeaderMap, seen: HeaderFilter) {
+        if seen.may_have_any(self.read) {
             strip(&self.formats, headers);
         }
     }

@@ -1,7 +1,7 @@
 //! Small tools to read and write header values without allocating.
 
-use crate::internal::swar;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use crate::internal::{header_bytes, swar};
+use http::{HeaderMap, HeaderName};
 use std::fmt;
 
 /// Removes optional white space (RFC 9110 section 5.6.3) from both ends.
@@ -79,7 +79,7 @@ pub(super) fn hex(text: &str, max: usize) -> Option<u128> {
 /// Sets a header to one value. One that is no header value, or for which the map has no room, is
 /// left out: a call goes on without its context.
 pub(super) fn set(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+    if let Some(value) = header_bytes::value(value.as_bytes()) {
         let _full = headers.try_insert(name.clone(), value);
     }
 }

@@ -7,9 +7,9 @@ use crate::trace::{SpanId, TraceFlags, TraceId, TraceState};
 use std::{fmt, ops::Range};
 
 /// The length of version 00, in bytes; later versions may be longer.
-const LENGTH: usize = 55;
+pub(super) const LENGTH: usize = 55;
 /// Where the caller's span stands.
-const SPAN_ID: Range<usize> = 36..52;
+pub(super) const SPAN_ID: Range<usize> = 36..52;
 const KNOWN_FLAGS: u8 = TraceFlags::SAMPLED.bits() | TraceFlags::RANDOM.bits();
 
 /// Reads the caller's span and our own entry of its `tracestate`, as it stands. Allocates only for
@@ -109,14 +109,20 @@ fn hex_byte(text: &[u8]) -> Option<u8> {
 
 /// Writes both headers.
 pub(super) fn inject(call: &Outgoing<'_>, headers: &mut Write<'_>) {
-    let mut value = [b'-'; LENGTH];
-    value[..2].copy_from_slice(b"00");
-    value[3..35].copy_from_slice(&call.trace_id.to_hex());
-    value[SPAN_ID].copy_from_slice(&call.span_id.to_hex());
-    value[53..].copy_from_slice(&[b'0', b'0' + (call.flags.bits() & KNOWN_FLAGS)]);
+    let value = value(call.trace_id, call.span_id, call.flags);
     let value = str::from_utf8(&value).unwrap_or_default();
     headers(&names::TRACEPARENT, value);
     write_list(call, value.get(SPAN_ID), headers);
+}
+
+/// Writes a `traceparent` of version 00.
+pub(super) fn value(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> [u8; LENGTH] {
+    let mut value = [b'-'; LENGTH];
+    value[..2].copy_from_slice(b"00");
+    value[3..35].copy_from_slice(&trace_id.to_hex());
+    value[SPAN_ID].copy_from_slice(&span_id.to_hex());
+    value[53..].copy_from_slice(&[b'0', b'0' + (flags.bits() & KNOWN_FLAGS)]);
+    value
 }
 
 /// Writes `tracestate` alone.

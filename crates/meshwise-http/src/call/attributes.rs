@@ -1,7 +1,7 @@
 //! What a span says from its start on.
 
 use crate::{
-    client::config::ClientConfig,
+    client::{config::ClientConfig, target::Target},
     method, names,
     operations::Operation,
     redact::{redact_query, redact_url},
@@ -118,17 +118,17 @@ fn set_url(
     }
 }
 
-/// Lists what a client's span says.
+/// Lists what a client's span says; the target is that of an HTTP call.
 pub(super) fn client<B>(
     config: &ClientConfig,
     request: &Request<B>,
-    protocol: Protocol,
+    target: Option<&Target>,
     resend_count: u32,
     template: Option<&'static str>,
 ) -> Vec<KeyValue> {
     let uri = request.uri();
     let mut list = Attributes::new();
-    if protocol == Protocol::Grpc {
+    if target.is_none() {
         list.set(names::RPC_SYSTEM_NAME, "grpc");
         list.set(names::RPC_METHOD, full_method(uri.path()).to_owned());
     } else {
@@ -138,15 +138,18 @@ pub(super) fn client<B>(
             list.set(names::URL_TEMPLATE, template);
         }
     }
-    match uri.host() {
-        // Peers are often called what their hosts are.
-        Some(host) if *host == *config.peer => {
-            list.set(names::SERVER_ADDRESS, Arc::clone(&config.peer));
+    let (address, port) = match (target, uri.authority()) {
+        (Some(target), _) => (target.address.clone(), target.port),
+        (None, Some(authority)) => {
+            let (host, port) = method::host_and_port(authority);
+            (Some(config.address(host)), port)
         }
-        Some(host) => list.set(names::SERVER_ADDRESS, config.telemetry.0.texts.share(host)),
-        None => {}
+        (None, None) => (None, None),
+    };
+    if let Some(address) = address {
+        list.set(names::SERVER_ADDRESS, address);
     }
-    if let Some(port) = uri.port_u16().or_else(|| method::default_port(uri.scheme_str()?)) {
+    if let Some(port) = port.or_else(|| method::default_port(uri.scheme_str()?)) {
         list.set(names::SERVER_PORT, i64::from(port));
     }
     if resend_count > 0 {

@@ -3,6 +3,7 @@
 
 use super::{
     Call, Progress, Side, attributes, count_messages, enter_span, ids, running::says_nothing,
+    slot::id_value,
 };
 use crate::{
     calls::{
@@ -23,10 +24,9 @@ use meshwise_core::{
     propagation::{Baggage, Caller, Outgoing, Propagators},
 };
 use meshwise_metrics::internal::CallCost;
-use meshwise_trace::Started;
 use opentelemetry::{
     Context,
-    trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt},
+    trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt, TraceId},
 };
 use std::{
     borrow::Cow,
@@ -43,6 +43,8 @@ impl Call {
     ) {
         let started = Instant::now();
         let shared = &config.telemetry.0;
+        // Of the headers as they came; what is written below is asked for by none of them.
+        let seen = HeaderFilter::of(request.headers());
         let (asked, answer_tells) = Protocol::of_sent(request);
         let handed_on = answer_tells.is_some();
         let protocol = if handed_on { Protocol::Http } else { asked };
@@ -50,16 +52,27 @@ impl Call {
         let scheme = method::scheme(request.uri().scheme_str(), "http");
         let resend_count = request.extensions().get::<Attempt>().map_or(0, |attempt| attempt.0);
         let template = request.extensions().get::<UrlTemplate>().map(|url| url.0);
-        let cx = Context::current();
-        let parent = cx.span();
+        let uri = request.uri();
+        let target = match protocol {
+            Protocol::Grpc => None,
+            _ => Some(config.targets.find(config, uri.authority(), scheme)),
+        };
+        let around = Context::current();
+        let parent = around.span();
         let parent = parent.span_context();
+        let trace_around = parent.trace_id();
 
         let mut recorded_at = None;
-        let span = match &shared.tracing {
+        let mut recording = false;
+        let mut goes_by_ids = true;
+        let cx = match &shared.tracing {
             // Whatever span is current stays so.
-            None => None,
+            None => around,
             // An exporter's own calls, for one: they go by no ids at all.
-            Some(_) if cx.is_telemetry_suppressed() => Some(Started::Unrecorded(SpanContext::NONE)),
+            Some(_) if around.is_telemetry_suppressed() => {
+                goes_by_ids = false;
+                around
+            }
             Some(tracing) => {
                 let build = || {
                     let now = clock::wall_time(started);
@@ -68,8 +81,9 @@ impl Call {
                         Protocol::Grpc => full_method(request.uri().path()).to_owned().into(),
                         _ => http_name(method, template),
                     };
+                    let target = target.as_deref();
                     let attributes =
-                        attributes::client(config, request, protocol, resend_count, template);
+                        attributes::client(config, request, target, resend_count, template);
                     SpanBuilder {
                         span_kind: Some(SpanKind::Client),
                         start_time: Some(now),
@@ -77,23 +91,29 @@ impl Call {
                         ..SpanBuilder::from_name(name)
                     }
                 };
-                Some(tracing.start(parent, || cx.clone(), build))
+                let span = tracing.start(parent, || around.clone(), build);
+                // They are not valid once the provider was shut down.
+                goes_by_ids = ids(&span).is_valid();
+                let (cx, records) = enter_span(around, span);
+                recording = records;
+                cx
             }
         };
-        let current = span.as_ref().map_or(parent, ids);
-        let (limits, filter) = inject(config, request, &cx, current, asked, resend_count, started);
-        let uri = request.uri();
-        let target = match protocol {
-            Protocol::Grpc => None,
-            _ => Some(config.targets.find(config, uri.authority(), scheme)),
+        let current = cx.span();
+        let current = if goes_by_ids { current.span_context() } else { &SpanContext::NONE };
+        let sending = Sending {
+            config,
+            cx: &cx,
+            current,
+            around: trace_around,
+            seen,
+            protocol: asked,
+            started,
         };
+        let limits = sending.write(request, resend_count);
         let in_flight = target.as_ref().and_then(|target| Some(target.http.as_ref()?.started()));
         let grpc = asked == Protocol::Grpc;
         let cx_says_nothing = !current.is_valid() && says_nothing(&cx);
-        let (cx, recording) = match span {
-            Some(span) => enter_span(cx, span),
-            None => (cx, false),
-        };
         let uri = request.uri();
         let list = |calls: &Calls| {
             let make = || {
@@ -131,7 +151,7 @@ impl Call {
             started,
             recorded_at,
             in_flight,
-            request_size: super::content_length(filter.get(request.headers(), &CONTENT_LENGTH)),
+            request_size: super::content_length(seen.get(request.headers(), &CONTENT_LENGTH)),
             request_messages,
             limits,
             listed,
@@ -142,171 +162,178 @@ impl Call {
     }
 }
 
-/// Writes context, limits and request id into an outgoing request, in the place of what stood there
-/// (a request may be sent again, or be one that came in); returns what limits the call, and which headers
-/// the request may have.
-fn inject<B>(
-    config: &ClientConfig,
-    request: &mut Request<B>,
-    parent: &Context,
-    current: &SpanContext,
-    protocol: Protocol,
-    resend_count: u32,
-    now: Instant,
-) -> (Limits, HeaderFilter) {
-    let info = parent.get::<CallInfo>();
-    let internal = config.mode == ClientMode::Internal;
-    let attempt = resend_count.saturating_add(info.map_or(0, |info| info.attempt));
-
-    if !parent.is_telemetry_suppressed() {
-        write_context(config, request, parent, current, attempt);
-    }
-    let filter = HeaderFilter::of(request.headers());
-    let limits = limit(config, request, filter, info, protocol, now);
-    let headers = request.headers_mut();
-    if internal && attempt > 0 && protocol == Protocol::Grpc {
-        headers.insert(names::ATTEMPTS_OF_GRPC.clone(), HeaderValue::from(attempt));
-    } else if filter.may_have(&names::ATTEMPTS_OF_GRPC) {
-        headers.remove(&names::ATTEMPTS_OF_GRPC);
-    }
-    let trace = || convert::trace_id(parent.span().span_context().trace_id());
-    let id = info.and_then(|info| info.request_id_in(trace()));
-    let set = filter.get(headers, &config.request_id_header);
-    if internal {
-        if let (Some(id), None) = (id, set) {
-            headers.insert(config.request_id_header.clone(), id.to_header());
-        }
-    } else if set.is_some_and(|set| id.is_some_and(|id| id.as_str() == set)) {
-        headers.remove(&config.request_id_header);
-    }
-    (limits, filter)
-}
-
-/// Writes who calls, and in which trace, in the place of what stood there.
-fn write_context<B>(
-    config: &ClientConfig,
-    request: &mut Request<B>,
-    parent: &Context,
-    current: &SpanContext,
-    attempt: u32,
-) {
-    let shared = &config.telemetry.0;
-    let internal = config.mode == ClientMode::Internal;
-    let baggage = if internal { convert::baggage(parent) } else { Baggage::default() };
-    if internal
-        && attempt == 0
-        && !current.is_valid()
-        && baggage.is_empty()
-        && request.extensions().get::<ApiVersion>().is_none()
-        && let Some(untraced) = config.untraced()
-    {
-        return shared.propagators.inject_untraced(untraced, request.headers_mut());
-    }
-    let info = parent.get::<CallInfo>();
-    let state = match current.trace_state().header() {
-        _ if !internal => Cow::Borrowed(""),
-        state if state.is_empty() => {
-            info.map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str()))
-        }
-        state => Cow::Owned(state),
-    };
-    let asked = request.extensions().get::<ApiVersion>().cloned();
-    let caller = || {
-        let caller = Caller::new(shared.service.name()).with_attempt(attempt);
-        asked.iter().fold(caller, |caller, ApiVersion(asked)| caller.with_api_version(&**asked))
-    };
-    let outgoing = Outgoing {
-        trace_id: convert::trace_id(current.trace_id()),
-        span_id: convert::span_id(current.span_id()),
-        flags: convert::flags(current.trace_flags()),
-        state: &state,
-        caller: internal.then(caller),
-        baggage: &baggage,
-    };
-    let headers = request.headers_mut();
-    if !internal {
-        Propagators::strip_all(headers);
-    }
-    shared.propagators.inject(&outgoing, headers);
-}
-
-/// Finds out what limits the call, tells the peer, and leaves to the transport what no guard around
-/// the call enforces.
-fn limit<B>(
-    config: &ClientConfig,
-    request: &mut Request<B>,
-    filter: HeaderFilter,
-    info: Option<&CallInfo>,
+/// What is known of an outgoing call while its request is written.
+struct Sending<'a> {
+    config: &'a ClientConfig,
+    /// The call's own context.
+    cx: &'a Context,
+    /// The ids that the call goes by.
+    current: &'a SpanContext,
+    /// The trace that the call is made in.
+    around: TraceId,
+    /// Which headers the request may have come with.
+    seen: HeaderFilter,
+    /// What the request says it is.
     protocol: Protocol,
     started: Instant,
-) -> Limits {
-    let grpc = protocol == Protocol::Grpc;
-    let internal = config.mode == ClientMode::Internal;
-    let around = Limits::current();
-    let mut limits = around.unwrap_or_else(|| Limits::new(started));
+}
 
-    let headers = request.headers_mut();
-    let (grpc_header, header) = read_timeouts(headers, filter, &config.timeout_header);
-    // What came in with the call being served was not set for this request, and no longer holds.
-    let header = header.filter(|told| !info.is_some_and(|info| info.is_limit_header(*told)));
-    let stale =
-        grpc_header.is_some_and(|told| info.is_some_and(|info| info.is_deadline_header(told)));
-    if stale {
-        headers.remove(&names::TIMEOUT_OF_GRPC);
-    }
-    let grpc_header = grpc_header.filter(|_| grpc && !stale);
-    if !internal {
-        headers.remove(&config.timeout_header);
-    }
-    let own = request.extensions().get::<Deadline>().copied();
-    let inherited = info.and_then(|info| info.deadline);
-    let limit = info.and_then(CallInfo::limit);
-    let set = own.is_some() || header.is_some() || grpc_header.is_some();
-    if !set && inherited.is_none() && limit.is_none() && limits.end().is_none() {
-        return limits;
-    }
+impl Sending<'_> {
+    /// Writes context, limits and request id into the request, in the place of what stood there (a
+    /// request may be sent again, or be one that came in); returns what limits the call.
+    fn write<B>(&self, request: &mut Request<B>, resend_count: u32) -> Limits {
+        let Self { config, cx, seen, protocol, .. } = *self;
+        let info = cx.get::<CallInfo>();
+        let internal = config.mode == ClientMode::Internal;
+        let attempt = resend_count.saturating_add(info.map_or(0, |info| info.attempt));
 
-    let now = if around.is_some() { super::now() } else { started };
-    let after = |timeout: Option<Duration>| timeout.map(|timeout| Deadline::after(now, timeout));
-    let asked = [own, after(header), after(grpc_header)].into_iter().flatten().min();
-    let deadline = [asked, inherited, limits.told()].into_iter().flatten().min();
-    if let Some(asked) = asked {
-        limits = limits.with_asked(asked);
-    }
-    if let Some(inherited) = inherited {
-        limits = limits.with_told(inherited);
-    }
-    if let Some(limit) = limit {
-        limits = limits.with_deadline(limit.moment());
-    }
-
-    // A guard that knows of a limit enforces it.
-    let left = |deadline: &Deadline| around.is_none_or(|around| !around.enforce(*deadline));
-    let open = |limit: &Deadline| {
-        around.and_then(|around| around.end()).is_none_or(|end| end > limit.moment())
-    };
-    let to_enforce = [deadline.filter(left), limit.filter(open)].into_iter().flatten().min();
-    if let Some(to_enforce) = to_enforce
-        && own.is_none_or(|own| own > to_enforce)
-    {
-        request.extensions_mut().insert(to_enforce);
-    }
-    if internal {
+        if !cx.is_telemetry_suppressed() {
+            self.write_context(request, info, attempt);
+        }
+        let limits = self.limit(request, info);
         let headers = request.headers_mut();
-        if grpc && let Some(deadline) = deadline {
-            let left = deadline.remaining(now).unwrap_or_default();
-            if grpc_header.is_none_or(|told| told > left)
-                && let Ok(value) = HeaderValue::try_from(format_grpc_timeout(left))
-            {
-                headers.insert(names::TIMEOUT_OF_GRPC.clone(), value);
+        if internal && attempt > 0 && protocol == Protocol::Grpc {
+            headers.insert(names::ATTEMPTS_OF_GRPC.clone(), HeaderValue::from(attempt));
+        } else if seen.may_have(&names::ATTEMPTS_OF_GRPC) {
+            headers.remove(&names::ATTEMPTS_OF_GRPC);
+        }
+        let id = info.and_then(|info| info.request_id_in(convert::trace_id(self.around)));
+        let Some(id) = id else { return limits };
+        let set = seen.get(headers, &config.request_id_header);
+        if internal {
+            if set.is_none() {
+                headers.insert(config.request_id_header.clone(), id_value(&id));
+            }
+        } else if set.is_some_and(|set| id.as_str() == set) {
+            headers.remove(&config.request_id_header);
+        }
+        limits
+    }
+
+    /// Writes who calls, and in which trace, in the place of what stood there.
+    fn write_context<B>(&self, request: &mut Request<B>, info: Option<&CallInfo>, attempt: u32) {
+        let Self { config, cx, current, seen, .. } = *self;
+        let shared = &config.telemetry.0;
+        let internal = config.mode == ClientMode::Internal;
+        let baggage = if internal { convert::baggage(cx) } else { Baggage::default() };
+        let says_more = attempt > 0
+            || !baggage.is_empty()
+            || request.extensions().get::<ApiVersion>().is_some();
+        let own = if internal && !says_more { config.own_entry() } else { None };
+        if let (Some(own), false) = (own, current.is_valid()) {
+            return shared.propagators.inject_untraced(own, request.headers_mut(), seen);
+        }
+        let state = match current.trace_state().header() {
+            _ if !internal => Cow::Borrowed(""),
+            state if state.is_empty() => {
+                info.map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str()))
+            }
+            state => Cow::Owned(state),
+        };
+        let ids @ (trace_id, span_id, flags) = (
+            convert::trace_id(current.trace_id()),
+            convert::span_id(current.span_id()),
+            convert::flags(current.trace_flags()),
+        );
+        if let Some(own) = own
+            && state.is_empty()
+            && shared.propagators.inject_traced(own, ids, request.headers_mut(), seen)
+        {
+            return;
+        }
+        let asked = request.extensions().get::<ApiVersion>().cloned();
+        let caller = || {
+            let caller = Caller::new(shared.service.name()).with_attempt(attempt);
+            asked.iter().fold(caller, |caller, ApiVersion(asked)| caller.with_api_version(&**asked))
+        };
+        let outgoing = Outgoing {
+            trace_id,
+            span_id,
+            flags,
+            state: &state,
+            caller: internal.then(caller),
+            baggage: &baggage,
+        };
+        let headers = request.headers_mut();
+        if !internal {
+            Propagators::strip_all(headers);
+        }
+        shared.propagators.inject_seen(&outgoing, headers, seen);
+    }
+
+    /// Finds out what limits the call, tells the peer, and leaves to the transport what no guard around
+    /// the call enforces.
+    fn limit<B>(&self, request: &mut Request<B>, info: Option<&CallInfo>) -> Limits {
+        let Self { config, seen, protocol, started, .. } = *self;
+        let grpc = protocol == Protocol::Grpc;
+        let internal = config.mode == ClientMode::Internal;
+        let around = Limits::current();
+        let mut limits = around.unwrap_or_else(|| Limits::new(started));
+
+        let headers = request.headers_mut();
+        let (grpc_header, header) = read_timeouts(headers, seen, &config.timeout_header);
+        // What came in with the call being served was not set for this request, and no longer holds.
+        let header = header.filter(|told| !info.is_some_and(|info| info.is_limit_header(*told)));
+        let stale =
+            grpc_header.is_some_and(|told| info.is_some_and(|info| info.is_deadline_header(told)));
+        if stale {
+            headers.remove(&names::TIMEOUT_OF_GRPC);
+        }
+        let grpc_header = grpc_header.filter(|_| grpc && !stale);
+        if !internal {
+            headers.remove(&config.timeout_header);
+        }
+        let own = request.extensions().get::<Deadline>().copied();
+        let inherited = info.and_then(|info| info.deadline);
+        let limit = info.and_then(CallInfo::limit);
+        let set = own.is_some() || header.is_some() || grpc_header.is_some();
+        if !set && inherited.is_none() && limit.is_none() && limits.end().is_none() {
+            return limits;
+        }
+
+        let now = if around.is_some() { super::now() } else { started };
+        let after =
+            |timeout: Option<Duration>| timeout.map(|timeout| Deadline::after(now, timeout));
+        let asked = [own, after(header), after(grpc_header)].into_iter().flatten().min();
+        let deadline = [asked, inherited, limits.told()].into_iter().flatten().min();
+        if let Some(asked) = asked {
+            limits = limits.with_asked(asked);
+        }
+        if let Some(inherited) = inherited {
+            limits = limits.with_told(inherited);
+        }
+        if let Some(limit) = limit {
+            limits = limits.with_deadline(limit.moment());
+        }
+
+        // A guard that knows of a limit enforces it.
+        let left = |deadline: &Deadline| around.is_none_or(|around| !around.enforce(*deadline));
+        let open = |limit: &Deadline| {
+            around.and_then(|around| around.end()).is_none_or(|end| end > limit.moment())
+        };
+        let to_enforce = [deadline.filter(left), limit.filter(open)].into_iter().flatten().min();
+        if let Some(to_enforce) = to_enforce
+            && own.is_none_or(|own| own > to_enforce)
+        {
+            request.extensions_mut().insert(to_enforce);
+        }
+        if internal {
+            let headers = request.headers_mut();
+            if grpc && let Some(deadline) = deadline {
+                let left = deadline.remaining(now).unwrap_or_default();
+                if grpc_header.is_none_or(|told| told > left)
+                    && let Ok(value) = HeaderValue::try_from(format_grpc_timeout(left))
+                {
+                    headers.insert(names::TIMEOUT_OF_GRPC.clone(), value);
+                }
+            }
+            if let Some(end) = limits.end() {
+                let left = end.saturating_duration_since(now).as_millis();
+                // Eleven days are as good as no deadline; more digits would not be read.
+                let millis = u64::try_from(left).unwrap_or(u64::MAX).min(999_999_999);
+                headers.insert(config.timeout_header.clone(), millis.into());
             }
         }
-        if let Some(end) = limits.end() {
-            let left = end.saturating_duration_since(now).as_millis();
-            // Eleven days are as good as no deadline; more digits would not be read.
-            let millis = u64::try_from(left).unwrap_or(u64::MAX).min(999_999_999);
-            headers.insert(config.timeout_header.clone(), millis.into());
-        }
+        limits
     }
-    limits
 }

@@ -1,10 +1,9 @@
-//! What a thread keeps for its next calls: places for their state while they are in flight, the context of
-//! those that bring nothing, and bytes for the ids that go into their answers.
+//! What a thread keeps for its next calls: places for their state while they are in flight, and the context
+//! of those that bring nothing.
 
 use super::Call;
-use bytes::BytesMut;
 use http::HeaderValue;
-use meshwise_core::{CallInfo, RequestId};
+use meshwise_core::{CallInfo, RequestId, internal::header_bytes};
 use opentelemetry::Context;
 use std::{cell::RefCell, fmt};
 
@@ -16,8 +15,6 @@ type Place = Box<Option<Call>>;
 thread_local! {
     static SPARE: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
     static NAMED_BY_TRACE: Context = make_named_by_trace();
-    /// The bytes of the next request ids: a block for many of them.
-    static ID_BYTES: RefCell<BytesMut> = RefCell::default();
 }
 
 /// Holds a call's state, or nothing; dropping it ends the call.
@@ -89,19 +86,7 @@ fn make_named_by_trace() -> Context {
     Context::new().with_value(CallInfo::default().named_by_trace())
 }
 
-/// How many bytes of request ids are allocated at once: those that are kept keep as many.
-const ID_BLOCK: usize = 2048;
-
 /// Writes a request id as a header's value.
 pub(super) fn id_value(id: &RequestId) -> HeaderValue {
-    let bytes = ID_BYTES.try_with(|bytes| {
-        let mut bytes = bytes.try_borrow_mut().ok()?;
-        let text = id.as_bytes();
-        if bytes.capacity() < text.len() {
-            *bytes = BytesMut::with_capacity(ID_BLOCK);
-        }
-        bytes.extend_from_slice(text);
-        HeaderValue::from_maybe_shared(bytes.split().freeze()).ok()
-    });
-    bytes.ok().flatten().unwrap_or_else(|| id.to_header())
+    header_bytes::value(id.as_bytes()).unwrap_or_else(|| id.to_header())
 }

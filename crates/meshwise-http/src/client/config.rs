@@ -2,9 +2,10 @@
 
 use super::target::{Target, Targets};
 use crate::{calls::snapshot::Callee, rpc::CountBody, telemetry::Telemetry};
-use http::{HeaderName, HeaderValue};
-use meshwise_core::Classifier;
+use http::HeaderName;
+use meshwise_core::{Classifier, propagation::OwnEntry};
 use meshwise_metrics::internal::{Edge, EdgeCall, EdgeKind, ServiceMap};
+use opentelemetry::Value;
 use std::sync::{Arc, OnceLock};
 
 /// Says what the peer may learn.
@@ -42,8 +43,8 @@ pub(crate) struct ClientConfig {
     pub(crate) targets: Targets,
     /// The edge of the service map, once it is known; a third party has one for each address.
     pub(crate) edge: OnceLock<Edge>,
-    /// What says who this service is where there is no trace, once that was said.
-    pub(crate) untraced: OnceLock<Option<HeaderValue>>,
+    /// What says who this service is, once that was said.
+    pub(crate) own_entry: OnceLock<Option<OwnEntry>>,
     pub(crate) request_id_header: HeaderName,
     pub(crate) timeout_header: HeaderName,
     pub(crate) classifier: Classifier,
@@ -51,12 +52,21 @@ pub(crate) struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// Returns what says who this service is where there is no trace.
+    /// Returns what says who this service is.
     #[inline]
-    pub(crate) fn untraced(&self) -> Option<&HeaderValue> {
+    pub(crate) fn own_entry(&self) -> Option<&OwnEntry> {
         let shared = &self.telemetry.0;
         let name = shared.service.name();
-        self.untraced.get_or_init(|| shared.propagators.untraced(name)).as_ref()
+        self.own_entry.get_or_init(|| shared.propagators.own_entry(name)).as_ref()
+    }
+
+    /// Returns a host as spans say it.
+    pub(crate) fn address(&self, host: &str) -> Value {
+        match *host == *self.peer {
+            // Peers are often called what their hosts are.
+            true => Arc::clone(&self.peer).into(),
+            false => self.telemetry.0.texts.share(host),
+        }
     }
 
     /// Returns the edge of a call on the service map, once it is known: what says nothing of itself is known by

@@ -4,6 +4,7 @@ use super::config::ClientConfig;
 use crate::{calls::snapshot::Callee, method};
 use http::uri::Authority;
 use meshwise_metrics::internal::{Edge, HttpClientSeries, HttpClientTarget, Table};
+use opentelemetry::Value;
 use std::sync::{Arc, OnceLock};
 
 /// How many addresses of one peer are kept; each call to one beyond takes it apart anew.
@@ -11,7 +12,11 @@ const MAX_TARGETS: usize = 64;
 
 /// Knows the addresses of a peer.
 #[derive(Debug)]
-pub(crate) struct Targets(Table<Arc<Target>>);
+pub(crate) struct Targets {
+    /// The first one called: most peers have one, and it is not hashed then.
+    first: OnceLock<Arc<Target>>,
+    all: Table<Arc<Target>>,
+}
 
 /// An address, as a request says it.
 #[derive(Debug)]
@@ -20,6 +25,10 @@ pub(crate) struct Target {
     scheme: &'static str,
     /// The host, without user and port; empty if the request says none.
     pub(crate) host: Box<str>,
+    /// The host, as spans say it.
+    pub(crate) address: Option<Value>,
+    /// The port that the request says.
+    pub(crate) port: Option<u16>,
     /// What is shown of its calls.
     pub(crate) callee: Arc<Callee>,
     /// The series of its calls, if they are counted.
@@ -40,33 +49,37 @@ impl Targets {
         let is_it = |known: &Arc<Target>| {
             known.authority.as_ref().map_or("", Authority::as_str) == text && known.scheme == scheme
         };
-        let hash = self.0.hash(&text);
-        match self.0.get(hash, is_it) {
+        let make = || Arc::new(Target::of(config, authority, scheme));
+        let first = self.first.get_or_init(make);
+        if is_it(first) {
+            return Arc::clone(first);
+        }
+        let hash = self.all.hash(&text);
+        match self.all.get(hash, is_it) {
             Some(known) => Arc::clone(known),
-            None => {
-                let make = || Arc::new(Target::of(config, authority, scheme));
-                self.0.get_or_insert(hash, is_it, make).map_or_else(make, Arc::clone)
-            }
+            None => self.all.get_or_insert(hash, is_it, make).map_or_else(make, Arc::clone),
         }
     }
 }
 
 impl Target {
     fn of(config: &ClientConfig, authority: Option<&Authority>, scheme: &'static str) -> Self {
-        let (address, port) = authority.map_or(("", None), method::host_and_port);
-        let port = port.or(method::default_port(scheme));
-        let metrics = config.telemetry.0.metrics.as_ref();
-        let target = HttpClientTarget { address, port, peer: &config.peer };
+        let (host, told) = authority.map_or(("", None), method::host_and_port);
+        let port = told.or(method::default_port(scheme));
+        let shared = &config.telemetry.0;
+        let target = HttpClientTarget { address: host, port, peer: &config.peer };
         Self {
             // A copy, which shares no bytes with the request.
             authority: authority.and_then(|authority| authority.as_str().parse().ok()),
             scheme,
-            host: address.into(),
+            host: host.into(),
+            address: authority.map(|_| config.address(host)),
+            port: told,
             callee: Arc::new(Callee {
                 peer: Arc::clone(&config.peer),
                 address: authority.map(|authority| shown(authority).into()),
             }),
-            http: metrics.map(|metrics| metrics.http_client.series(&target)),
+            http: shared.metrics.as_ref().map(|metrics| metrics.http_client.series(&target)),
             edge: OnceLock::new(),
         }
     }
@@ -81,7 +94,7 @@ fn shown(authority: &Authority) -> String {
 
 impl Default for Targets {
     fn default() -> Self {
-        Self(Table::new(MAX_TARGETS))
+        Self { first: OnceLock::new(), all: Table::new(MAX_TARGETS - 1) }
     }
 }
 
