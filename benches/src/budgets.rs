@@ -46,14 +46,14 @@ pub const BUDGETS: &[Budget] = &[
     budget("server, a caller's trace, unsampled, access log", 5, None),
     budget("gRPC server, sampled", 9, Some(16_400)),
     budget("gRPC server, unsampled", 4, Some(10_050)),
-    budget("client, sampled", 9, Some(14_200)),
-    budget("client, unsampled", 5, Some(9_230)),
+    budget("client, sampled", 6, Some(13_400)),
+    budget("client, unsampled", 3, Some(8_250)),
     // Ten spans of its own, three lines, two HTTP calls and a gRPC call.
     budget("a real handler, sampled", 145, Some(245_000)),
     budget("a real handler, unsampled", 117, Some(207_000)),
     // A header that names the caller, which goes out with tracing off, too.
-    budget("client, sampled, no tracing span", 9, None),
-    budget("client, unsampled, no tracing span", 5, None),
+    budget("client, sampled, no tracing span", 6, None),
+    budget("client, unsampled, no tracing span", 3, None),
     budget("client, metrics only", 2, Some(5_000)),
     budget("one JSON log line", 0, Some(3_100)),
     budget("metric update: histogram, handle held", 0, Some(160)),
@@ -67,7 +67,7 @@ pub const BUDGETS: &[Budget] = &[
     budget("#[instrument], unsampled, no fields", 4, None),
     budget("#[instrument], unsampled, two fields", 8, None),
     budget("propagation, read traceparent", 0, Some(1_760)),
-    budget("propagation, write traceparent", 1, Some(2_050)),
+    budget("propagation, write traceparent", 0, Some(2_050)),
     budget("redaction, 64 KiB of plain text", 0, Some(3_360_000)),
     // Any other: 2.8 times what plain text costs (3,000,000), where three are promised.
     budget(REDACTION, 2, Some(8_800_000)),
