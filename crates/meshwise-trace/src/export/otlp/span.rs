@@ -179,7 +179,7 @@ fn array(out: &mut Vec<u8>, tag: u8, key: &str, values: &Array) {
         Array::I64(numbers) => elements(out, tag, key, numbers, |number| AnyValue::Whole(*number)),
         Array::F64(numbers) => elements(out, tag, key, numbers, |number| AnyValue::Real(*number)),
         Array::String(texts) => {
-            elements(out, tag, key, texts, |text| AnyValue::Text(text.as_str()))
+            elements(out, tag, key, texts, |text| AnyValue::Text(text.as_str()));
         }
         other => wire::attribute(out, tag, key, AnyValue::Text(&other.to_string())),
     }
