@@ -2,6 +2,7 @@
 
 use crate::{
     deadline::Deadline,
+    internal::header_bytes,
     outcome::Protocol,
     trace::{TraceId, TraceState},
 };
@@ -245,13 +246,13 @@ impl RequestId {
         }
     }
 
-    /// Returns the id as a header's value.
+    /// Returns the id as a header's value, which takes no memory of its own.
     #[doc(hidden)]
     #[must_use]
     pub fn to_header(&self) -> HeaderValue {
         match &self.0 {
             Id::Short(..) => {
-                HeaderValue::from_str(self.as_str()).unwrap_or(HeaderValue::from_static("0"))
+                header_bytes::value(self.as_bytes()).unwrap_or(HeaderValue::from_static("0"))
             }
             Id::Taken(value) => value.clone(),
         }

@@ -42,7 +42,6 @@ use opentelemetry::{
 pub use running::break_off;
 pub(crate) use running::{Entered, Running, broken_off, drop_in, tell_route};
 pub(crate) use slot::Slot;
-use slot::id_value;
 use std::{
     fmt::Display,
     net::IpAddr,
@@ -196,7 +195,7 @@ impl Call {
                 info.request_id_in(convert::trace_id(self.cx.span().span_context().trace_id()))
         {
             // A map that is full goes without.
-            let _full = headers.try_insert(id_header, id_value(&id));
+            let _full = headers.try_insert(id_header, id.to_header());
         }
         match &self.side {
             Side::Client { handed_on: false, .. } => {}

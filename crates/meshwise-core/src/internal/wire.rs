@@ -9,6 +9,8 @@ pub const VARINT: u8 = 0;
 pub const FIXED64: u8 = 1;
 /// It is a length and as many bytes.
 pub const BYTES: u8 = 2;
+/// It is four bytes.
+pub const FIXED32: u8 = 5;
 
 /// The tag of a field with a number below 16.
 #[must_use]

@@ -3,7 +3,6 @@
 
 use super::{
     Call, Progress, Side, attributes, count_messages, enter_span, ids, running::says_nothing,
-    slot::id_value,
 };
 use crate::{
     calls::{
@@ -202,7 +201,7 @@ impl Sending<'_> {
         let set = seen.get(headers, &config.request_id_header);
         if internal {
             if set.is_none() {
-                headers.insert(config.request_id_header.clone(), id_value(&id));
+                headers.insert(config.request_id_header.clone(), id.to_header());
             }
         } else if set.is_some_and(|set| id.as_str() == set) {
             headers.remove(&config.request_id_header);

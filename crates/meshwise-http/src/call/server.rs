@@ -52,7 +52,7 @@ impl Call {
 
         // Most requests from outside say nothing of any of this.
         let told = filter.may_have_any(config.reads);
-        let mut came = told.then(|| Came::of(config, protocol, headers, filter, started));
+        let came = told.then(|| Came::of(config, protocol, headers, filter, started));
         let parent = came.as_ref().map_or(&NO_PARENT, |came| &came.parent);
         let mut recorded_at = None;
         let span = match &shared.tracing {
@@ -117,7 +117,7 @@ impl Call {
             .as_ref()
             .filter(|_| grpc)
             .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
-        let facts = match came.take() {
+        let facts = match came {
             None => facts(name),
             Some(came) => came.facts(name),
         };

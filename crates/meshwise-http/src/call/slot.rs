@@ -2,8 +2,7 @@
 //! of those that bring nothing.
 
 use super::Call;
-use http::HeaderValue;
-use meshwise_core::{CallInfo, RequestId, internal::header_bytes};
+use meshwise_core::CallInfo;
 use opentelemetry::Context;
 use std::{cell::RefCell, fmt};
 
@@ -84,9 +83,4 @@ pub(super) fn named_by_trace() -> Context {
 
 fn make_named_by_trace() -> Context {
     Context::new().with_value(CallInfo::default().named_by_trace())
-}
-
-/// Writes a request id as a header's value.
-pub(super) fn id_value(id: &RequestId) -> HeaderValue {
-    header_bytes::value(id.as_bytes()).unwrap_or_else(|| id.to_header())
 }

@@ -15,14 +15,14 @@ use tracing::Level;
 
 /// Tags of `LogRecord`.
 mod tag {
-    use meshwise_core::internal::wire::{BYTES, FIXED64, VARINT, tag};
+    use meshwise_core::internal::wire::{BYTES, FIXED32, FIXED64, VARINT, tag};
 
     pub(super) const TIME: u8 = tag(1, FIXED64);
     pub(super) const SEVERITY_NUMBER: u8 = tag(2, VARINT);
     pub(super) const SEVERITY_TEXT: u8 = tag(3, BYTES);
     pub(super) const BODY: u8 = tag(5, BYTES);
     pub(super) const ATTRIBUTES: u8 = tag(6, BYTES);
-    pub(super) const FLAGS: u8 = 8 << 3 | 5;
+    pub(super) const FLAGS: u8 = tag(8, FIXED32);
     pub(super) const TRACE_ID: u8 = tag(9, BYTES);
     pub(super) const SPAN_ID: u8 = tag(10, BYTES);
     pub(super) const OBSERVED_TIME: u8 = tag(11, FIXED64);

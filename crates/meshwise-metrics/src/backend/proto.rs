@@ -4,6 +4,7 @@
 //! What may change while a family is written has one length whatever it is, for the length of a
 //! family goes before it: see [`wide`].
 
+use meshwise_core::internal::wire::{self, tag};
 use std::borrow::Cow;
 
 /// The fields of a `MetricFamily`.
@@ -124,19 +125,6 @@ impl Out for Vec<u8> {
     }
 }
 
-/// Tells how a field's value is written.
-#[derive(Clone, Copy)]
-enum Wire {
-    Varint = 0,
-    Fixed64 = 1,
-    Delimited = 2,
-}
-
-/// Returns the byte before a field's value; all our fields have numbers below 16.
-const fn tag(field: u8, wire: Wire) -> u8 {
-    field << 3 | wire as u8
-}
-
 /// Writes a number in as few bytes as it takes.
 #[inline]
 pub(crate) fn varint(out: &mut impl Out, number: u64) {
@@ -159,7 +147,7 @@ fn digits(mut number: u64) -> ([u8; 10], usize) {
 
 /// Writes a whole number of the type `uint32`, `uint64` or an enum.
 pub(crate) fn whole(out: &mut impl Out, field: u8, number: u64) {
-    out.put(&[tag(field, Wire::Varint)]);
+    out.put(&[tag(field, wire::VARINT)]);
     varint(out, number);
 }
 
@@ -177,13 +165,13 @@ pub(crate) fn zigzag(number: i64) -> u64 {
 /// Every reader must take this (protobuf's conformance tests have it).
 #[inline]
 pub(crate) fn wide(out: &mut impl Out, field: u8, number: u64) {
-    out.put(&[tag(field, Wire::Varint)]);
+    out.put(&[tag(field, wire::VARINT)]);
     out.put(&padded::<10>(number));
 }
 
 /// Writes a whole number below 2^35 in five bytes.
 pub(crate) fn half_wide(out: &mut impl Out, field: u8, number: u64) {
-    out.put(&[tag(field, Wire::Varint)]);
+    out.put(&[tag(field, wire::VARINT)]);
     out.put(&padded::<5>(number.min((1 << 35) - 1)));
 }
 
@@ -201,14 +189,14 @@ fn padded<const BYTES: usize>(mut number: u64) -> [u8; BYTES] {
 /// Writes a `double`.
 #[inline]
 pub(crate) fn double(out: &mut impl Out, field: u8, number: f64) {
-    out.put(&[tag(field, Wire::Fixed64)]);
+    out.put(&[tag(field, wire::FIXED64)]);
     out.put(&number.to_le_bytes());
 }
 
 /// Writes a `string`.
 #[inline]
 pub(crate) fn text(out: &mut impl Out, field: u8, text: &str) {
-    out.put(&[tag(field, Wire::Delimited)]);
+    out.put(&[tag(field, wire::BYTES)]);
     varint(out, text.len() as u64);
     out.put(text.as_bytes());
 }
@@ -216,7 +204,7 @@ pub(crate) fn text(out: &mut impl Out, field: u8, text: &str) {
 /// Writes a message, or numbers that are packed, as `body` writes it.
 #[inline]
 pub(crate) fn message<O: Out>(out: &mut O, field: u8, body: impl FnOnce(&mut O)) {
-    out.put(&[tag(field, Wire::Delimited)]);
+    out.put(&[tag(field, wire::BYTES)]);
     out.delimited(body);
 }
 
@@ -234,11 +222,11 @@ pub(crate) fn label_pair(out: &mut impl Out, field: u8, name: &str, value: &str)
 pub(crate) fn plain_bucket(out: &mut impl Out, field: u8, cumulative: u64, bound: f64) {
     const LENGTH: u8 = 1 + 10 + 1 + 8;
     let mut bytes = [0; 2 + LENGTH as usize];
-    bytes[0] = tag(field, Wire::Delimited);
+    bytes[0] = tag(field, wire::BYTES);
     bytes[1] = LENGTH;
-    bytes[2] = tag(bucket::CUMULATIVE_COUNT, Wire::Varint);
+    bytes[2] = tag(bucket::CUMULATIVE_COUNT, wire::VARINT);
     bytes[3..13].copy_from_slice(&padded::<10>(cumulative));
-    bytes[13] = tag(bucket::UPPER_BOUND, Wire::Fixed64);
+    bytes[13] = tag(bucket::UPPER_BOUND, wire::FIXED64);
     bytes[14..].copy_from_slice(&bound.to_le_bytes());
     out.put(&bytes);
 }

@@ -43,15 +43,14 @@ mod event_tag {
 
 /// Those of `Span.Link`.
 mod link_tag {
-    use meshwise_core::internal::wire::{BYTES, VARINT, tag};
+    use meshwise_core::internal::wire::{BYTES, FIXED32, VARINT, tag};
 
     pub(super) const TRACE_ID: u8 = tag(1, BYTES);
     pub(super) const SPAN_ID: u8 = tag(2, BYTES);
     pub(super) const TRACE_STATE: u8 = tag(3, BYTES);
     pub(super) const ATTRIBUTES: u8 = tag(4, BYTES);
     pub(super) const DROPPED_ATTRIBUTES: u8 = tag(5, VARINT);
-    /// Four bytes.
-    pub(super) const FLAGS: u8 = 6 << 3 | 5;
+    pub(super) const FLAGS: u8 = tag(6, FIXED32);
 }
 
 /// Those of `Status`.
