@@ -31,7 +31,7 @@ use meshwise_core::{
 use metrics::gauge;
 use state::{Change, Machine};
 use std::{
-    iter,
+    iter, mem,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -147,9 +147,12 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
     word: u64,
-    /// When it began; 0 if no one wants to know.
+    /// When it began; 0 if no one wants to know. The last bit says that it is a trial whose body [`FLOWS`].
     began: u64,
 }
+
+/// Says so: see [`Breaker::flows`]. A word of its own would be carried along by each call.
+const FLOWS: u64 = 1;
 
 impl Pass {
     /// Of no call that a breaker has admitted: its end counts nowhere.
@@ -163,7 +166,7 @@ impl Pass {
     /// The call begins later by what it waited on this side.
     pub(crate) fn delay(&mut self, nanos: u64) {
         if self.is_measured() {
-            self.began = self.began.saturating_add(nanos);
+            self.began = self.began.saturating_add(nanos & !FLOWS);
         }
     }
 }
@@ -246,8 +249,23 @@ impl Breaker {
             return Err(left);
         }
         self.with(|machine, _| {
-            machine.admit(now).map(|()| Pass { word: word(machine), began: now })
+            machine.admit(now).map(|()| Pass { word: word(machine), began: now & !FLOWS })
         })
+    }
+
+    /// Takes note that a call's head was good and its body flows, which a trial has to be given time for.
+    pub(crate) fn flows(&self, pass: &mut Pass, now: impl Fn() -> u64) {
+        if state(pass.word) == BreakerState::HalfOpen && pass.began & FLOWS == 0 {
+            pass.began |= FLOWS;
+            self.with(|machine, _| machine.flows(generation(pass.word), now()));
+        }
+    }
+
+    /// Takes a trial back that has to wait on this side: when its turn comes, the breaker is asked again.
+    pub(crate) fn withdraw(&self, pass: &mut Pass, now: impl Fn() -> u64) {
+        if state(pass.word) == BreakerState::HalfOpen {
+            self.end(mem::replace(pass, Pass::NONE), Health::NotAsked, now);
+        }
     }
 
     #[inline(never)]
@@ -290,8 +308,8 @@ impl Breaker {
                 }
             }
             _ => {
-                let generation = generation(pass.word);
-                self.with(|machine, successes| machine.end(generation, end, slow, now, successes));
+                let (generation, how) = (generation(pass.word), (slow, pass.began & FLOWS != 0));
+                self.with(|machine, successes| machine.end(generation, end, how, now, successes));
             }
         }
     }
@@ -384,7 +402,7 @@ impl Breaker {
                 // Under the same lock as the look, so that no change falls between.
                 inner.telling = false;
                 drop(inner);
-                std::mem::forget(teller);
+                mem::forget(teller);
                 return;
             };
             drop(inner);

@@ -42,7 +42,8 @@ setters! { BreakerConfig.0 = Self(config::defaults().breaker.clone()); {
     with_trials(limit: u32, calls: u32) => trial_limit = limit, trial_calls = calls;
     /// Lets this share of the trial calls fail. Default: 0, one failure re-opens.
     with_trial_failure_rate(share: f64) => trial_failure_rate = share;
-    /// Sets the longest wait for a trial call to succeed. Default: 10 s.
+    /// Sets the longest wait for a trial call to succeed; then it re-opens, unless all trials had good heads and
+    /// their bodies flow: these have succeeded. Default: 10 s.
     with_half_open_max_wait(wait: Duration) => half_open_max_wait = wait;
 } }
 

@@ -143,12 +143,14 @@ pub(super) struct Machine {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Trials {
     pub(super) in_flight: u32,
+    /// Those of them whose head was good, and whose body flows.
+    pub(super) flowing: u32,
     pub(super) succeeded: u32,
     pub(super) failed: u32,
-    /// When the waiting for a success began.
+    /// When the waiting for good news began.
     since: u64,
-    /// When a trial call last began or ended.
-    touched: u64,
+    /// When a trial call last ended without a verdict meanwhile; 0 if none did.
+    unclear: u64,
 }
 
 impl Machine {
@@ -193,10 +195,15 @@ impl Machine {
         let max_wait = to_nanos(self.config.0.half_open_max_wait.or_none());
         let trials = &mut self.trials;
         trials.since = trials.since.min(now);
-        trials.touched = trials.touched.min(now);
+        trials.unclear = trials.unclear.min(now);
+        let unanswered = trials.in_flight > trials.flowing;
         if now - trials.since >= max_wait {
-            if trials.in_flight > 0 || now - trials.touched < max_wait {
+            if unanswered || (trials.unclear > 0 && now - trials.unclear < max_wait) {
                 return self.reopen("half_open_max_wait", now);
+            }
+            if trials.flowing > 0 {
+                self.decide_by_heads(now);
+                return self.admit(now);
             }
             // No one has called for as long: there was nothing to wait for.
             trials.since = now;
@@ -205,22 +212,52 @@ impl Machine {
             let left = max_wait - (now - trials.since);
             return Err(Some(left.min(TRIAL_HINT)));
         }
+        if !unanswered && trials.unclear == 0 {
+            trials.since = now;
+        }
         trials.in_flight += 1;
-        trials.touched = now;
         Ok(())
     }
 
-    pub(super) fn end_trial(&mut self, end: Health, slow: bool, now: u64) {
+    /// Takes note that a trial's head was good: its body may take its time.
+    pub(super) fn flows(&mut self, generation: u64, now: u64) {
+        if generation == self.generation {
+            let trials = &mut self.trials;
+            trials.flowing += 1;
+            (trials.since, trials.unclear) = (now, 0);
+        }
+    }
+
+    /// The wait is over, and all trials in flight have answered: what is known of them counts. How their
+    /// bodies end belongs to another time.
+    fn decide_by_heads(&mut self, now: u64) {
+        let Trials { flowing, succeeded, failed, .. } = self.trials;
+        let succeeded = succeeded + flowing;
+        self.trials.succeeded = succeeded;
+        if succeeded + failed >= self.config.0.trial_calls.or_none() {
+            return self.change(BreakerState::Closed, "trials_succeeded", now, 0);
+        }
+        self.generation += 1;
+        self.trials = Trials { succeeded, failed, since: now, ..Trials::default() };
+    }
+
+    pub(super) fn end_trial(&mut self, end: Health, slow: bool, flows: bool, now: u64) {
         let trials = &mut self.trials;
         trials.in_flight = trials.in_flight.saturating_sub(1);
-        trials.touched = now;
-        if end == Health::Failed || slow {
-            trials.failed += 1;
-        } else if end == Health::Well {
-            trials.succeeded += 1;
-            trials.since = now;
-        } else {
-            return;
+        trials.flowing -= u32::from(flows);
+        match end {
+            Health::Failed => trials.failed += 1,
+            _ if slow => trials.failed += 1,
+            Health::Well => {
+                trials.succeeded += 1;
+                (trials.since, trials.unclear) = (now, 0);
+            }
+            Health::Unknown => {
+                trials.unclear = now;
+                return;
+            }
+            // The peer has nothing to do with it.
+            Health::NotAsked => return,
         }
         let said = &self.config.0;
         let calls = said.trial_calls.or_none();
@@ -291,7 +328,7 @@ impl Machine {
         let open_for = if to == BreakerState::Open { self.open_until - self.opened_at } else { 0 };
         self.state = to;
         self.generation += 1;
-        self.trials = Trials { since: now, touched: now, ..Trials::default() };
+        self.trials = Trials { since: now, ..Trials::default() };
         // The successes of the new generation are counted from zero.
         self.window = Window::new(&self.config.0.window, now, 0);
         self.in_a_row = Row::default();

@@ -12,6 +12,7 @@ use crate::clock::to_nanos;
 use meshwise_core::outcome::Health;
 use proptest::prelude::*;
 use std::{
+    mem,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -34,7 +35,9 @@ fn breaker(config: &BreakerConfig) -> (Breaker, Told) {
 enum Step {
     Wait(u64),
     Admit,
-    /// Ends one of the calls in flight.
+    /// The body of one of the calls in flight flows.
+    Flow(usize),
+    /// Ends one of them.
     End(usize, Health),
     Mode(BreakerMode),
     Reset,
@@ -53,6 +56,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         30 => wait.prop_map(Step::Wait),
         40 => Just(Step::Admit),
+        10 => any::<usize>().prop_map(Step::Flow),
         40 => (any::<usize>(), end).prop_map(|(which, end)| Step::End(which, end)),
         1 => mode.prop_map(Step::Mode),
         1 => Just(Step::Reset),
@@ -112,9 +116,11 @@ struct Model {
     reopenings: u32,
     open_until: u64,
     in_flight: u32,
+    flowing: u32,
     tried: Vec<bool>,
     progress: u64,
-    touched: u64,
+    /// When the last call ended without a verdict, since the last good news.
+    unclear: Option<u64>,
     told: Vec<(BreakerState, BreakerState)>,
 }
 
@@ -131,9 +137,10 @@ impl Model {
             reopenings: 0,
             open_until: 0,
             in_flight: 0,
+            flowing: 0,
             tried: vec![],
             progress: 0,
-            touched: 0,
+            unclear: None,
             told: vec![],
         }
     }
@@ -148,11 +155,15 @@ impl Model {
         self.ended.clear();
         self.tried.clear();
         self.in_a_row.clear();
-        self.in_flight = 0;
-        (self.progress, self.touched) = (self.now, self.now);
+        (self.in_flight, self.flowing) = (0, 0);
+        self.good_news();
         if to == BreakerState::Closed {
             self.reopenings = 0;
         }
+    }
+
+    fn good_news(&mut self) {
+        (self.progress, self.unclear) = (self.now, None);
     }
 
     fn counts(&self) -> Counts {
@@ -198,24 +209,44 @@ impl Model {
         if self.state == BreakerState::HalfOpen {
             let wait = to_nanos(self.config.0.half_open_max_wait.or_none());
             if self.now - self.progress >= wait {
-                if self.in_flight == 0 && self.now - self.touched >= wait {
-                    self.progress = self.now;
-                } else {
+                let unclear = self.unclear.is_some_and(|at| self.now - at < wait);
+                if self.in_flight > self.flowing || unclear {
                     self.reopenings += 1;
                     self.open();
                     return Err(Some(self.open_until - self.now));
                 }
+                if self.flowing > 0 {
+                    // All that is known of those is good.
+                    let mut tried = mem::take(&mut self.tried);
+                    tried.extend((0..self.flowing).map(|_| true));
+                    if tried.len() as u32 >= self.config.0.trial_calls.or_none() {
+                        self.go(BreakerState::Closed);
+                        return Ok(self.age);
+                    }
+                    self.go(BreakerState::HalfOpen);
+                    self.tried = tried;
+                }
+                self.progress = self.now;
             }
             if self.in_flight == self.config.0.trial_limit.or_none() {
                 return Err(Some((self.progress + wait - self.now).min(1000 * MS)));
             }
+            if self.in_flight == self.flowing && self.unclear.is_none() {
+                self.progress = self.now;
+            }
             self.in_flight += 1;
-            self.touched = self.now;
         }
         Ok(self.age)
     }
 
-    fn end(&mut self, age: usize, began: u64, end: Health) {
+    fn flow(&mut self, age: usize) {
+        if age == self.age && self.state == BreakerState::HalfOpen {
+            self.flowing += 1;
+            self.good_news();
+        }
+    }
+
+    fn end(&mut self, (age, began, flows): (usize, u64, bool), end: Health) {
         if age != self.age {
             return;
         }
@@ -251,13 +282,16 @@ impl Model {
             }
             BreakerState::HalfOpen => {
                 self.in_flight -= 1;
-                self.touched = self.now;
+                self.flowing -= u32::from(flows);
                 if !counted {
+                    if end == Health::Unknown {
+                        self.unclear = Some(self.now);
+                    }
                     return;
                 }
                 self.tried.push(!failed && !slow);
                 if !failed && !slow {
-                    self.progress = self.now;
+                    self.good_news();
                 }
                 let bad = self.tried.iter().filter(|good| !**good).count() as f64;
                 if bad
@@ -297,7 +331,7 @@ proptest! {
     fn the_breaker_does_what_the_model_does(config in configs(), steps in steps()) {
         let (breaker, told) = breaker(&config);
         let mut model = Model::new(config);
-        let mut calls: Vec<(Pass, usize, u64)> = vec![];
+        let mut calls: Vec<(Pass, (usize, u64, bool))> = vec![];
         for step in steps {
             match step {
                 Step::Wait(ms) => model.now += ms * MS,
@@ -305,15 +339,23 @@ proptest! {
                     let (real, expected) = (breaker.admit(|| model.now), model.admit());
                     prop_assert_eq!(real.map(|_| ()), expected.map(|_| ()));
                     if let (Ok(pass), Ok(age)) = (real, expected) {
-                        calls.push((pass, age, model.now));
+                        calls.push((pass, (age, model.now, false)));
+                    }
+                }
+                Step::Flow(which) if !calls.is_empty() => {
+                    let at = which % calls.len();
+                    let (pass, (age, _, flows)) = &mut calls[at];
+                    breaker.flows(pass, || model.now);
+                    if !mem::replace(flows, true) {
+                        model.flow(*age);
                     }
                 }
                 Step::End(which, end) if !calls.is_empty() => {
-                    let (pass, age, began) = calls.swap_remove(which % calls.len());
+                    let (pass, call) = calls.swap_remove(which % calls.len());
                     breaker.end(pass, end, || model.now);
-                    model.end(age, began, end);
+                    model.end(call, end);
                 }
-                Step::End(..) => {}
+                Step::Flow(_) | Step::End(..) => {}
                 Step::Mode(mode) => {
                     breaker.with(|machine, good| machine.set_mode(mode, model.now, good));
                     model.mode(mode);

@@ -44,7 +44,7 @@ impl Machine {
         &mut self,
         generation: u64,
         end: Health,
-        slow: bool,
+        (slow, flows): (bool, bool),
         now: u64,
         successes: u64,
     ) {
@@ -57,7 +57,7 @@ impl Machine {
             BreakerState::Closed | BreakerState::Disabled if slow || end == Health::Failed => {
                 self.count(end, slow, now, successes);
             }
-            BreakerState::HalfOpen => self.end_trial(end, slow, now),
+            BreakerState::HalfOpen => self.end_trial(end, slow, flows, now),
             _ => {}
         }
     }

@@ -58,10 +58,17 @@ enum Since {
 }
 
 impl Since {
-    /// The reader has the head or a piece of the body, and takes its time with it.
+    /// The reader has the head or a piece of the body, and takes its time with it. `flows` says that this tells
+    /// that all is well so far.
     #[inline]
-    fn handed_out<P: Plan>(ticket: &mut Ticket<P>) -> Self {
-        if ticket.is_measured() { Self::Reading(clock::exact()) } else { Self::Unknown }
+    fn handed_out<P: Plan>(ticket: &mut Ticket<P>, flows: bool) -> Self {
+        if !ticket.is_measured() {
+            return Self::Unknown;
+        }
+        if flows {
+            ticket.flows();
+        }
+        Self::Reading(clock::exact())
     }
 }
 
@@ -82,8 +89,10 @@ impl<B: Body, P: Plan> GuardedBody<B, P> {
             } else if streams {
                 ticket.streams();
             } else {
-                since = Since::handed_out(ticket);
-                if protocol == Protocol::Grpc {
+                // The head of a gRPC call says nothing yet.
+                let grpc = protocol == Protocol::Grpc;
+                since = Since::handed_out(ticket, !grpc);
+                if grpc {
                     messages = Some(Messages::default());
                 }
             }
@@ -206,7 +215,8 @@ where
                         watch.streams();
                     }
                 }
-                watch.since = watch.ticket.as_mut().map_or(Since::Unknown, Since::handed_out);
+                let handed_out = |ticket| Since::handed_out(ticket, true);
+                watch.since = watch.ticket.as_mut().map_or(Since::Unknown, handed_out);
                 // A stream that always has more must not outrun its limit.
                 if watch.until == u64::MAX || clock::coarse() < watch.until {
                     return Poll::Ready(Some(Ok(frame)));

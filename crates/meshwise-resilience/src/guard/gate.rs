@@ -319,12 +319,7 @@ impl Gate {
         key: impl FnOnce() -> Option<u64>,
         path: impl Fn() -> &'a str,
     ) -> Admission {
-        if let Some(breaker) = &self.breaker {
-            match breaker.admit(clock::coarse) {
-                Ok(pass) => ticket.pass = P::Pass::of(pass),
-                Err(left) => return turn_away(ticket, breaker.refuse(left)),
-            }
-        }
+        self.ask_breaker(ticket)?;
         if let Some(bulkhead) = &self.bulkhead {
             match bulkhead.take() {
                 Some(permit) => ticket.held = P::Held::of(Held::Permit(permit)),
@@ -343,6 +338,23 @@ impl Gate {
         }
     }
 
+    fn ask_breaker<P: Plan>(&self, ticket: &mut Ticket<P>) -> Result<(), Refused> {
+        let Some(breaker) = &self.breaker else { return Ok(()) };
+        match breaker.admit(clock::coarse) {
+            Ok(pass) => ticket.pass = P::Pass::of(pass),
+            Err(left) => return turn_away(ticket, breaker.refuse(left)),
+        }
+        Ok(())
+    }
+
+    /// Asks the breaker once more for a trial that has waited.
+    fn ask_again<P: Plan>(&self, ticket: &mut Ticket<P>) -> Result<(), Refused> {
+        if ticket.pass.place().is_some_and(|pass| *pass == Pass::NONE) {
+            self.ask_breaker(ticket)?;
+        }
+        Ok(())
+    }
+
     fn queue<P: Plan>(
         &self,
         bulkhead: &Bulkhead,
@@ -357,6 +369,7 @@ impl Gate {
             Place::Full => turn_away(ticket, bulkhead.refuse()),
             Place::Queued(number) => {
                 ticket.held = P::Held::of(Held::Queued(number));
+                ticket.step_aside();
                 let since = clock::exact();
                 let (most, end) = (since.saturating_add(bulkhead.max_wait()), ticket.limits.ends());
                 let (limited, until) = (end < most, end.min(most));
@@ -375,6 +388,7 @@ impl Gate {
                 let since = clock::exact();
                 let until = since.saturating_add(turn.wait());
                 ticket.turn(turn);
+                ticket.step_aside();
                 let _shown = Some(self.show_queued("rate"));
                 let queued = Queued { since, _shown, ..Queued::new(Awaited::Turn, until) };
                 Ok(Some(Box::new(queued)))
@@ -400,6 +414,7 @@ impl Gate {
                 return Poll::Pending;
             }
             ticket.take_off(queued.waited());
+            self.ask_again(ticket)?;
             ticket.turn_came();
             return Poll::Ready(Ok(None));
         };
@@ -412,6 +427,7 @@ impl Gate {
         if let Some(permit) = permit {
             ticket.take_off(queued.waited());
             ticket.held = P::Held::of(Held::Permit(permit));
+            self.ask_again(ticket)?;
             return Poll::Ready(self.turn(ticket, queued.key));
         }
         ticket.held = P::Held::of(Held::Nothing);
@@ -424,7 +440,7 @@ impl Gate {
     }
 }
 
-fn turn_away<P: Plan>(ticket: &mut Ticket<P>, refused: Refused) -> Admission {
+fn turn_away<P: Plan, T>(ticket: &mut Ticket<P>, refused: Refused) -> Result<T, Refused> {
     ticket.end(&CallEnd::refused(refused.rule()));
     Err(refused)
 }

@@ -77,6 +77,25 @@ impl<P: Plan> Ticket<P> {
         }
     }
 
+    /// Waits on this side: a trial of the breaker is none until its turn comes. What was never sent keeps its
+    /// pass, to be counted by.
+    pub(super) fn step_aside(&mut self) {
+        if let (Some(breaker), Some(pass), None) =
+            (&self.gate.breaker, self.pass.place(), self.unsent)
+        {
+            breaker.withdraw(pass, clock::coarse);
+        }
+    }
+
+    /// The response's body flows, which a trial of the breaker has to be given time for.
+    pub(super) fn flows(&mut self) {
+        if let (Some(breaker), Some(pass)) = (&self.gate.breaker, self.pass.place())
+            && self.head.is_some_and(|head| head.is_success())
+        {
+            breaker.flows(pass, clock::coarse);
+        }
+    }
+
     /// The peer has the call from now on: what it waited for on this side is over.
     pub(super) fn sent(&mut self) {
         self.unsent = None;
