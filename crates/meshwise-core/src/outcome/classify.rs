@@ -5,7 +5,7 @@ mod tables;
 
 pub use self::tables::Verdict;
 use self::tables::{
-    CLIENT_ERROR, FAILED, Flags, OVERLOAD, RETRY, RETRY_IF_ASKED, SERVER_ERROR, TIMEOUT,
+    CLIENT_ERROR, FAILED, Flags, OVERLOAD, RETRY, RETRY_IF_ASKED, SERVER_ERROR, TIMEOUT, UNTOLD,
     VerdictTables, with_retry, with_verdict,
 };
 use super::{
@@ -69,8 +69,7 @@ pub struct Head {
     /// The gRPC code, if the head carries one.
     pub code: Option<GrpcCode>,
     protocol: Protocol,
-    /// `None`: the end of the body will tell.
-    flags: Option<Flags>,
+    flags: Flags,
     awaited: bool,
 }
 
@@ -78,23 +77,21 @@ impl Head {
     /// Tells whether the head says how the call went: for HTTP it always does.
     #[must_use]
     pub const fn is_verdict(&self) -> bool {
-        self.flags.is_some()
+        self.flags != UNTOLD
     }
 
     /// Tells whether the head says that the call went well, or leaves it to the end.
     #[must_use]
     #[inline]
     pub const fn is_success(&self) -> bool {
-        matches!(self.flags, None | Some(0))
+        matches!(self.flags, 0 | UNTOLD)
     }
 
     /// Takes the call for one that went well, whatever its trailers will say: for a stream whose
     /// first message has come.
     #[must_use]
     pub const fn streaming(mut self) -> Self {
-        if self.flags.is_none() {
-            self.flags = Some(0);
-        }
+        self.flags &= !UNTOLD;
         self
     }
 
@@ -242,20 +239,16 @@ impl Classifier {
         let rules = self.rules();
         let own = rules.head.as_ref().and_then(|rule| rule(status, headers));
         let (code, flags) = match protocol {
-            Protocol::Http => (None, Some(rules.status(status))),
+            Protocol::Http => (None, rules.status(status)),
             Protocol::Grpc => match GrpcCode::in_head(status, headers) {
-                (Some(code), true) => (Some(code), Some(rules.codes[code as usize])),
                 // No gRPC peer said so; a code for "too many requests" the mapping does not have.
                 (Some(code), false) if status == StatusCode::TOO_MANY_REQUESTS => {
-                    (Some(code), Some(rules.status(status)))
+                    (Some(code), rules.status(status))
                 }
-                (code, _) => (code, code.map(|code| rules.codes[code as usize])),
+                (code, _) => (code, code.map_or(UNTOLD, |code| rules.codes[code as usize])),
             },
         };
-        let flags = match own {
-            Some(verdict) => Some(with_verdict(flags.unwrap_or(0), verdict)),
-            None => flags,
-        };
+        let flags = own.map_or(flags, |verdict| with_verdict(flags, verdict));
         Head { status, protocol, flags, code, awaited: false }
     }
 
@@ -271,7 +264,8 @@ impl Classifier {
         headers: &HeaderMap,
         limits: &Limits,
     ) -> Option<CallEnd> {
-        match head.flags? {
+        match head.flags {
+            UNTOLD => None,
             0 => Some(CallEnd::SUCCESS),
             flags => {
                 let retry_after = retry_after::read(head.protocol, headers);
@@ -291,16 +285,16 @@ impl Classifier {
         trailers: Option<&HeaderMap>,
         limits: &Limits,
     ) -> CallEnd {
-        let flags = head.flags.unwrap_or_else(|| {
+        if !head.is_verdict() {
             let told = trailers.and_then(GrpcCode::from_headers);
             let code = told.unwrap_or_else(|| GrpcCode::from_http(head.status));
             head.code = Some(code);
-            self.rules().codes[code as usize]
-        });
-        if flags == 0 {
+            head.flags = self.rules().codes[code as usize];
+        }
+        if head.flags == 0 {
             return CallEnd::SUCCESS;
         }
-        said(side, head.error_type(), flags, limits, None)
+        said(side, head.error_type(), head.flags, limits, None)
     }
 
     /// Judges a call that failed: the service returned an error, or the body broke off. `now` is read
@@ -372,10 +366,10 @@ impl Classifier {
         now: Instant,
     ) -> CallEnd {
         if let Some(head) = head
-            && let Some(flags) = head.flags
+            && head.is_verdict()
             && (whole || !head.awaited || limits.passed(now) == Passed::No)
         {
-            let end = said(side, head.error_type(), flags, limits, None);
+            let end = said(side, head.error_type(), head.flags, limits, None);
             let ended_by = if whole { end.ended_by } else { EndedBy::Caller };
             return CallEnd { ended_by, ..end };
         }

@@ -249,26 +249,28 @@ impl BudgetWindow {
         let stamp = second & 0xffff_ffff;
         let slot = &self.deposits.mine()[(second % SLOTS as u64) as usize];
         let mut seen = slot.load(Relaxed);
-        loop {
-            if seen >> 32 == stamp {
-                if seen & 0xffff_ffff < FULL {
-                    // Should the slot pass to another second just now, that one gains a deposit
-                    // which is only just over.
-                    slot.fetch_add(self.deposit, SeqCst);
-                }
-                return;
-            }
-            // A thread that was held up for ten seconds (or a clock that fell back) comes too late.
-            // What lies further ahead is no time that was: a jump by decades must not end deposits.
-            let behind = ((seen >> 32) as u32).wrapping_sub(stamp as u32);
-            if behind < LATE {
-                return;
-            }
-            match slot.compare_exchange(seen, stamp << 32 | self.deposit, SeqCst, Relaxed) {
+        while seen >> 32 != stamp {
+            match self.begin(slot, seen, stamp) {
                 Ok(_) => return,
                 Err(other) => seen = other,
             }
         }
+        if seen & 0xffff_ffff < FULL {
+            // Should the slot pass to another second just now, that one gains a deposit which is only
+            // just over.
+            slot.fetch_add(self.deposit, SeqCst);
+        }
+    }
+
+    /// Begins a slot's second with a deposit, unless another thread did something to it.
+    #[inline(never)]
+    fn begin(&self, slot: &AtomicU64, seen: u64, stamp: u64) -> Result<u64, u64> {
+        // A thread that was held up for ten seconds (or a clock that fell back) comes too late.
+        // What lies further ahead is no time that was: a jump by decades must not end deposits.
+        if ((seen >> 32) as u32).wrapping_sub(stamp as u32) < LATE {
+            return Ok(seen);
+        }
+        slot.compare_exchange(seen, stamp << 32 | self.deposit, SeqCst, Relaxed)
     }
 
     /// Returns the second that was charged.

@@ -86,6 +86,8 @@ pub(super) const RETRY: Flags = 16;
 pub(super) const RETRY_IF_ASKED: Flags = 32;
 /// The peer ran out of the time that it was given.
 pub(super) const TIMEOUT: Flags = 64;
+/// The end of the body will tell; no table has it.
+pub(super) const UNTOLD: Flags = 128;
 
 pub(super) const fn with_verdict(flags: Flags, verdict: Verdict) -> Flags {
     let kept = flags & (RETRY | RETRY_IF_ASKED | TIMEOUT);
