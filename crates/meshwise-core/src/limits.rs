@@ -23,6 +23,12 @@ const NEVER: u64 = u64::MAX;
 /// the call's own code. A word of its own would be carried along by each guard.
 const ASKED: u64 = 1 << 63;
 
+/// Says so of a call whose response streams by its settings, and of one that is being given up.
+const STREAM: u64 = 1 << 62;
+const GIVEN_UP: u64 = 1 << 61;
+
+const FLAGS: u64 = ASKED | STREAM | GIVEN_UP;
+
 thread_local! {
     static CURRENT: Cell<Option<Limits>> = const { Cell::new(None) };
     /// The service whose counting layer is around the code that runs (0 for none), and whether the call
@@ -35,7 +41,7 @@ thread_local! {
 /// Six words, in nanoseconds as [`clock::nanos`] counts them: each guard carries them along.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Beside [`ASKED`].
+    /// Beside [`FLAGS`].
     began: NonZeroU64,
     /// How long the peer may take by this side's own settings: what it is judged by.
     own: u64,
@@ -172,20 +178,47 @@ impl Limits {
     const fn told_by(mut self, deadline: u64, asked: bool) -> Self {
         self.told = deadline;
         self.deadline = earlier(self.deadline, deadline);
-        self.mark(asked)
+        self.mark(ASKED, asked)
     }
 
     #[inline]
-    const fn mark(mut self, asked: bool) -> Self {
-        let began = self.began_at() | if asked { ASKED } else { 0 };
+    const fn mark(mut self, flag: u64, set: bool) -> Self {
+        let began = self.began.get() & !flag | if set { flag } else { 0 };
         if let Some(began) = NonZeroU64::new(began) {
             self.began = began;
         }
         self
     }
 
-    const fn is_marked(&self) -> bool {
-        self.began.get() & ASKED != 0
+    #[inline]
+    const fn is(&self, flag: u64) -> bool {
+        self.began.get() & flag != 0
+    }
+
+    /// Says whether the response streams, whatever its head will say.
+    #[must_use]
+    #[inline]
+    pub const fn with_stream(self, streams: bool) -> Self {
+        self.mark(STREAM, streams)
+    }
+
+    /// Tells whether the response streams, whatever its head says.
+    #[must_use]
+    #[inline]
+    pub const fn is_stream(&self) -> bool {
+        self.is(STREAM)
+    }
+
+    /// Shows them to what is within a call while it is dropped: it was begun with what is known of them then.
+    #[must_use]
+    pub fn enter_given_up(self) -> Entered {
+        self.mark(GIVEN_UP, true).enter()
+    }
+
+    /// Returns the limits of the call that is being given up by the guards around the code that runs now.
+    #[must_use]
+    pub fn of_given_up() -> Option<Self> {
+        Self::current().filter(|limits| limits.is(GIVEN_UP))
     }
 
     /// Says that the total was set on purpose: it holds for streams, too.
@@ -194,7 +227,7 @@ impl Limits {
     pub fn told_total(mut self) -> Self {
         if self.total < self.told {
             self.told = self.total;
-            return self.mark(true);
+            return self.mark(ASKED, true);
         }
         self
     }
@@ -221,27 +254,23 @@ impl Limits {
     #[must_use]
     #[inline]
     pub const fn sent_at(mut self, now: u64) -> Self {
-        let asked = self.is_marked();
-        if let Some(now) = NonZeroU64::new(now) {
-            self.began = now;
+        if let Some(began) = NonZeroU64::new(now | self.began.get() & FLAGS) {
+            self.began = began;
         }
-        self.mark(asked)
+        self
     }
 
     /// Takes time off the call that passed on this side: the peer's own begins so much later, and
     /// ends so much later unless it was set on purpose.
     #[must_use]
     pub const fn delayed(mut self, nanos: u64) -> Self {
-        let asked = self.is_marked();
-        if let Some(began) = NonZeroU64::new(self.began_at().saturating_add(nanos)) {
-            self.began = began;
-        }
+        self = self.sent_at(self.began_at().saturating_add(nanos));
         // "Never" stays so.
         self.head_by = self.head_by.saturating_add(nanos);
         if self.told > self.total {
             self.total = self.total.saturating_add(nanos);
         }
-        self.mark(asked)
+        self
     }
 
     /// Returns since when the peer has had the call.
@@ -254,7 +283,7 @@ impl Limits {
     #[must_use]
     #[inline]
     pub const fn began_at(&self) -> u64 {
-        self.began.get() & !ASKED
+        self.began.get() & !FLAGS
     }
 
     /// Returns the earliest of the limits that others have set, as [`clock::nanos`] counts;
@@ -323,13 +352,20 @@ impl Limits {
         self
     }
 
+    /// Lifts what does not hold for a response that begins while its request flows: what others have set, but
+    /// for the deadlines that were set on purpose. Its total is to be [`delayed`](Self::delayed) meanwhile.
+    #[must_use]
+    pub const fn for_exchange(mut self) -> Self {
+        self.head_by = NEVER;
+        self.deadline = self.told;
+        self
+    }
+
     /// Lifts what does not hold for a response that streams: all but the deadlines that were set on
     /// purpose.
     #[must_use]
-    pub const fn for_stream(mut self) -> Self {
-        (self.head_by, self.total) = (NEVER, NEVER);
-        self.deadline = self.told;
-        self
+    pub const fn for_stream(self) -> Self {
+        Self { total: NEVER, ..self.for_exchange() }
     }
 
     /// Says which limit a moment lies at or past (less 2 ms). It counts against the peer only if it
@@ -359,7 +395,7 @@ impl Limits {
     /// Tells whether the earliest deadline is one that the call's own code has asked for.
     #[must_use]
     pub const fn is_asked(&self) -> bool {
-        self.is_marked() && self.told != NEVER && self.deadline == self.told
+        self.is(ASKED) && self.told != NEVER && self.deadline == self.told
     }
 
     /// Tells whether a time is enough to judge the peer by: 0.4 of what it may take.
@@ -390,105 +426,4 @@ impl Drop for Entered {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ms(ms: u64) -> Duration {
-        Duration::from_millis(ms)
-    }
-
-    fn began() -> Limits {
-        Limits::new(Instant::now())
-    }
-
-    #[test]
-    fn a_limit_blames_by_the_time_that_the_peer_had() {
-        let limits = began();
-        let at = |after| limits.began() + ms(after);
-        let seen = |limits: Limits, times: [u64; 3]| times.map(|t| limits.passed(at(t)));
-        for own in [limits.with_attempt(ms(100)), limits.with_total(ms(100))] {
-            assert_eq!(seen(own, [97, 98, 100]), [Passed::No, Passed::Own, Passed::Own]);
-            let short = own.with_deadline(at(30));
-            let expected = [Passed::No, Passed::TooShort, Passed::Own];
-            assert_eq!(seen(short, [27, 28, 99]), expected);
-            assert!(short.too_short() && !own.too_short());
-            let fair = own.with_deadline(at(40));
-            assert_eq!((fair.passed(at(40)), fair.too_short()), (Passed::Foreign, false));
-            let queued = own.sent_at(clock::nanos(at(70)));
-            assert_eq!(queued.passed(at(100)), Passed::TooShort, "it waited on this side");
-        }
-        let foreign = limits.with_deadline(at(500));
-        assert_eq!(foreign.passed(at(500)), Passed::TooShort, "no own limit to hold it against");
-        assert_eq!(limits.passed(at(100_000)), Passed::No);
-    }
-
-    #[test]
-    fn what_the_call_s_own_code_has_asked_for_is_known_whatever_else_is_set() {
-        let limits = began();
-        let at = |after| Deadline::at(limits.began() + ms(after));
-        let asked = limits.with_asked(at(50));
-        for (limits, is_asked) in [
-            (limits, false),
-            (asked, true),
-            (asked.with_told(at(50)), true),
-            (limits.with_told(at(50)).with_asked(at(50)), true),
-            (asked.with_told(at(40)), false),
-            (asked.with_deadline(at(40).moment()), false),
-            (asked.with_deadline(at(60).moment()), true),
-            (asked.with_deadline(at(40).moment()).for_stream(), true),
-            (limits.with_told(at(60)).with_asked(at(70)).for_stream(), false),
-            (limits.with_total(ms(80)).told_total().for_stream(), true),
-            (asked.within(limits.began_at()), false),
-        ] {
-            assert_eq!(limits.is_asked(), is_asked, "{limits:?}");
-        }
-        assert_eq!(asked.told(), Some(at(50)));
-        assert!(asked.enforce(at(50)) && !asked.enforce(at(49)));
-    }
-
-    #[test]
-    fn an_attempt_s_limit_holds_to_the_head_and_a_stream_keeps_what_was_set_on_purpose() {
-        let limits = began();
-        let at = |after| limits.began() + ms(after);
-        let limits = limits.with_attempt(ms(100)).with_total(ms(400));
-        let limits = limits.with_deadline(at(300));
-        assert_eq!((limits.end(), limits.own()), (Some(at(100)), Some(ms(100))));
-        assert_eq!(limits.past_head().end(), Some(at(300)));
-        assert_eq!(limits.past_head().passed(at(150)), Passed::No);
-        assert_eq!(limits.for_stream().end(), None);
-        let told = limits.with_told(Deadline::at(at(200))).with_told(Deadline::at(at(250)));
-        assert_eq!(told.for_stream().end(), Some(at(200)));
-        assert_eq!(told.told(), Some(Deadline::at(at(200))));
-        let enforced = [199, 200, 300].map(|t| told.enforce(Deadline::at(at(t))));
-        assert_eq!(enforced, [false, true, true]);
-        assert!(!limits.enforce(Deadline::at(at(900))), "a total does not hold for a stream");
-    }
-
-    #[test]
-    fn time_of_this_side_is_taken_off_but_not_off_what_was_set_on_purpose() {
-        let limits = began().with_attempt(ms(100)).with_total(ms(400));
-        let at = |after| limits.began() + ms(after);
-        let delayed = limits.with_deadline(at(900)).delayed(500_000_000);
-        assert_eq!((delayed.end(), delayed.past_head().end()), (Some(at(600)), Some(at(900))));
-        assert_eq!(delayed.passed(at(520)), Passed::No);
-        assert_eq!(delayed.past_head().passed(at(900)), Passed::Own);
-        let told = limits.told_total().delayed(500_000_000);
-        assert_eq!(told.past_head().end(), Some(at(400)));
-        assert_eq!(told.passed(at(500)), Passed::TooShort, "it had no time");
-    }
-
-    #[test]
-    fn the_code_within_sees_the_limits_until_they_are_left() {
-        assert!(Limits::current().is_none());
-        let outer = began().with_told(Deadline::after(Instant::now(), ms(50)));
-        let entered = outer.enter();
-        assert_eq!(Limits::current().and_then(|limits| limits.told()), outer.told());
-        {
-            let _inner = outer.with_deadline(outer.began()).enter();
-            assert_eq!(Limits::current().and_then(|l| l.end()), Some(outer.began()));
-        }
-        assert_eq!(Limits::current().and_then(|l| l.end()), outer.end());
-        drop(entered);
-        assert!(Limits::current().is_none());
-    }
-}
+mod tests;

@@ -209,7 +209,7 @@ impl Call {
         // A connection that becomes another protocol's, or a tunnel, lasts as long as it is used.
         let upgraded = status == StatusCode::SWITCHING_PROTOCOLS
             || (self.method == "CONNECT" && status.is_success());
-        if streams || upgraded {
+        if streams || upgraded || self.limits.is_stream() {
             self.begin_stream();
         }
         let judged = self.classifier().head(self.protocol, status, headers);
@@ -323,6 +323,8 @@ impl Call {
 
     /// Ends the call: no one waits for (the rest of) the response any more.
     fn dropped(&mut self) {
+        // The guards around know how far its request has got, and have moved the limits by that.
+        self.limits = Limits::of_given_up().unwrap_or(self.limits);
         let progress = &self.progress;
         let head = progress.head;
         let all_came = progress.bodiless || progress.announced.is_some_and(|n| progress.seen >= n);

@@ -31,6 +31,25 @@ pin_project! {
         pub(super) timer: P::Timer,
         pub(super) beside: P::Beside<Beside<S, K::Request>>,
     }
+
+    impl<S, K, Req, P> PinnedDrop for GuardedFuture<S, K, Req, P>
+    where
+        S: Service<K::Request>,
+        K: RequestKind<Req>,
+        P: Plan,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let mut stage = this.project().stage;
+            if has::<P>(DEADLINES)
+                && let StageProj::Calling { ticket: Some(ticket), pending, .. } =
+                    stage.as_mut().project()
+                && let Some(sent) = K::sent(pending)
+            {
+                let _shown = ticket.give_up_after(sent);
+                stage.set(Stage::Over { refused: None });
+            }
+        }
+    }
 }
 
 pin_project! {

@@ -81,6 +81,11 @@ pub trait RequestKind<Req>: Clone {
         false
     }
 
+    /// Tells whether the response streams by the settings.
+    fn streams(_pending: &Self::Pending) -> bool {
+        false
+    }
+
     /// Returns how far the request's body has got, if it did not lie ready as a whole.
     fn sent(_pending: &Self::Pending) -> Option<Sent> {
         None
@@ -153,7 +158,7 @@ impl HttpCalls {
 pub struct HttpPending {
     pub(crate) protocol: Protocol,
     answer_tells: bool,
-    streaming: bool,
+    pub(crate) streaming: bool,
 }
 
 /// Marks a request, in its extensions, as one that is made again because the peer never saw it: what
@@ -257,6 +262,10 @@ impl<B> RequestKind<Request<B>> for HttpCalls {
     #[inline(always)]
     fn send(request: Request<B>, _: &mut Self::Pending) -> Request<B> {
         request
+    }
+
+    fn streams(pending: &Self::Pending) -> bool {
+        pending.0.streaming
     }
 
     fn resent(pending: &Self::Pending) -> bool {

@@ -5,7 +5,7 @@ use crate::{breaker::Pass, clock, debug::debug, rate::Turn, retry::Sent};
 use http::HeaderMap;
 use meshwise_core::{
     CallEnd, Outcome, Refused,
-    internal::Limits,
+    internal::{Entered, Limits},
     outcome::{Fault, FaultKind, Head, Health, Phase, Retryable, Rule},
 };
 use std::{mem, sync::Arc};
@@ -116,6 +116,12 @@ impl<P: Plan> Ticket<P> {
             self.limits = self.limits.delayed(waited);
         }
         self.limits.ends() > now
+    }
+
+    /// The call is dropped, and has sent so much: what is within is to judge its end by the same limits.
+    pub(super) fn give_up_after(&mut self, sent: Sent) -> Entered {
+        self.sent_body(sent);
+        self.limits.enter_given_up()
     }
 
     /// The response's reader waits for more of its body, since then: a limit that passed by then is no

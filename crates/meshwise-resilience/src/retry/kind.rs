@@ -204,6 +204,10 @@ where
         Some(request)
     }
 
+    fn streams(kept: &KeptRequest<B>) -> bool {
+        kept.http.streaming
+    }
+
     fn repeatable(kept: &KeptRequest<B>) -> bool {
         kept.harmless().0
     }
