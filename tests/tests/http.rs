@@ -9,11 +9,14 @@ use axum::{
     },
     http::{HeaderMap, Method, Request, StatusCode, Version},
     response::Response,
-    routing::{any, get, post},
+    routing::{Route, any, get, post},
 };
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Full, channel::Channel};
-use meshwise::client::{Client, reqwest};
+use meshwise::{
+    client::{Client, reqwest},
+    http::ServerLayer,
+};
 use meshwise_testing::TestMesh;
 use meshwise_tests::{PATIENCE, Served, eventually, raw, serve};
 use std::{
@@ -22,10 +25,11 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{sync::oneshot, time::timeout};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, layer::layer_fn};
 
 async fn served(mesh: &TestMesh, routes: Router) -> Served {
     serve(routes.layer(mesh.server_layer())).await
@@ -280,6 +284,45 @@ async fn a_handler_that_panics_is_a_failed_call() {
     mesh.metric("http_server_request_duration_seconds_count")
         .label("error_type", "panic")
         .assert_value(1.0);
+}
+
+/// Logs when it is called, before it hands the call on.
+#[derive(Clone)]
+struct Logs<S>(S);
+
+impl<S: Service<Request<Body>>> Service<Request<Body>> for Logs<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> S::Future {
+        tracing::info!("called");
+        self.0.call(request)
+    }
+}
+
+#[tokio::test]
+async fn what_a_middleware_logs_when_it_is_called_is_the_call_s() {
+    let routes = || Router::new().route("/", get(|| async {}));
+    let joins: [fn(Router, ServerLayer) -> Router; 2] = [
+        |routes, mesh| routes.layer(layer_fn(Logs::<Route>)).layer(mesh),
+        |routes, mesh| {
+            routes.layer(ServiceBuilder::new().layer(mesh).layer(layer_fn(Logs::<Route>)))
+        },
+    ];
+    for join in joins {
+        let mesh = TestMesh::new("server");
+        let served = serve(join(routes(), mesh.server_layer())).await;
+        reqwest::get(served.url("/")).await.expect("an answer");
+        let span = mesh.spans().named("GET /").one();
+        let line = mesh.lines().containing("called").one();
+        line.assert_field("trace_id", span.data().span_context.trace_id().to_string().as_str());
+        line.assert_field("span_id", span.data().span_context.span_id().to_string().as_str());
+    }
 }
 
 #[tokio::test]

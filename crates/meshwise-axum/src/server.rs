@@ -1,6 +1,9 @@
 //! The server layer, with what axum knows about a request.
 
-use axum::extract::{ConnectInfo, MatchedPath, NestedPath};
+use axum::{
+    extract::{ConnectInfo, MatchedPath, NestedPath},
+    routing::Route,
+};
 use http::Extensions;
 use meshwise_core::outcome::Fault;
 use meshwise_http::{ServerLayer, Telemetry, hyper_fault};
@@ -41,6 +44,7 @@ pub fn server_layer(telemetry: Telemetry) -> ServerLayer {
         .with_route(route)
         .with_client_address(client_address)
         .with_counted_body::<axum::body::Body>(axum::body::Body::new)
+        .with_deferring::<Route>()
         .with_error::<axum::Error>()
         .with_fault(fault)
 }

@@ -4,7 +4,7 @@ use crate::error::fault;
 use http::Extensions;
 use meshwise_http::{ServerLayer, Telemetry};
 use std::net::IpAddr;
-use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
+use tonic::{Status, body::Body, service::Routes, transport::server::TcpConnectInfo};
 
 /// Makes a `ServerLayer` for `tonic::transport::Server::layer`.
 #[must_use]
@@ -19,6 +19,7 @@ pub fn observe_tonic(layer: ServerLayer) -> ServerLayer {
     layer
         .with_client_address(client_address)
         .with_counted_body::<Body>(Body::new)
+        .with_deferring::<Routes>()
         .with_error::<Status>()
         .with_fault(fault)
 }

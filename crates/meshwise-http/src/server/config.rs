@@ -62,6 +62,8 @@ pub(crate) struct ServerConfig {
     pub(crate) classifier: Classifier,
     pub(crate) outer_timeout: Option<Duration>,
     pub(crate) count_bodies: Vec<CountBody>,
+    /// Names of services' types whose calls run no code of the application's.
+    pub(crate) deferring: Vec<&'static str>,
     /// The headers that say anything of a call's context: most requests from outside have none of them.
     pub(crate) reads: HeaderFilter,
 }
