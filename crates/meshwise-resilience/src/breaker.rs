@@ -10,6 +10,7 @@ mod window;
 
 pub use config::BreakerConfig;
 pub use state::{BreakerMode, BreakerState};
+pub(crate) use window::{Tally, Window};
 
 use crate::{
     clock,
@@ -35,7 +36,6 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use window::Tally;
 
 /// Shows a circuit breaker and turns it, at run time.
 pub type BreakerHandle = Handle<Breaker>;

@@ -16,9 +16,9 @@ use meshwise_core::{outcome::Health, settings::WindowSettings};
 use std::collections::VecDeque;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) calls: u64,
-    pub(super) failed: u64,
+pub(crate) struct Counts {
+    pub(crate) calls: u64,
+    pub(crate) failed: u64,
     pub(super) slow: u64,
 }
 
@@ -126,15 +126,15 @@ impl Row {
 
 /// Sees what ended in the last so many steps: each of a time, or each a call.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     /// How many steps it sees.
     length: u64,
     /// How long a step lasts, and when this one ends; `u64::MAX` where each call is one. Outside of this
     /// step [`Window::roll`] must be called before a success is counted.
-    pub(super) width: u64,
-    pub(super) end: u64,
+    pub(crate) width: u64,
+    pub(crate) end: u64,
     /// The number of this step, where it is a time.
-    step: u64,
+    pub(crate) step: u64,
     /// The successes counted before the window began.
     base: u64,
     /// All calls since then that were not simply a success.
@@ -146,24 +146,28 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new(said: &WindowSettings, now: u64, successes: u64) -> Self {
-        let mut window = Self {
-            length: u64::from(said.calls.or_none()),
-            width: u64::MAX,
-            end: u64::MAX,
-            step: 1,
-            base: successes,
-            marked: Counts::default(),
-            steps: VecDeque::new(),
-        };
-        if window.length == 0 {
-            window.length = u64::from(said.buckets.or_none().max(1));
-            window.width = (to_nanos(said.time.or_none()) / window.length).max(1);
-            window.end = now.saturating_add(window.width);
-            // One more while the oldest goes: calls that go well allocate nothing.
-            window.steps.reserve_exact(window.length as usize + 1);
-            window.steps.push_back((window.step, window.all(successes)));
+        match said.calls.or_none() {
+            0 => {
+                let (time, steps) = (to_nanos(said.time.or_none()), said.buckets.or_none());
+                Self::of_time(time, steps.max(1).into(), now, successes)
+            }
+            calls => Self::of(calls.into(), u64::MAX, u64::MAX, successes),
         }
+    }
+
+    /// Sees what ended in a time, which it forgets in so many steps.
+    pub(crate) fn of_time(time: u64, steps: u64, now: u64, successes: u64) -> Self {
+        let width = (time / steps).max(1);
+        let mut window = Self::of(steps, width, now.saturating_add(width), successes);
+        // One more while the oldest goes: calls that go well allocate nothing.
+        window.steps.reserve_exact(steps as usize + 1);
+        window.steps.push_back((window.step, window.all(successes)));
         window
+    }
+
+    fn of(length: u64, width: u64, end: u64, base: u64) -> Self {
+        let (marked, steps) = (Counts::default(), VecDeque::new());
+        Self { length, width, end, step: 1, base, marked, steps }
     }
 
     const fn is_of_calls(&self) -> bool {
@@ -175,7 +179,7 @@ impl Window {
     }
 
     /// Forgets what is too old at `now`.
-    pub(super) fn roll(&mut self, now: u64, successes: u64) {
+    pub(crate) fn roll(&mut self, now: u64, successes: u64) {
         // A clock that went back by more than a step: it begins anew from there, or nothing
         // would be forgotten until the clock has caught up.
         if self.end.saturating_sub(now) > self.width {
@@ -199,7 +203,7 @@ impl Window {
     }
 
     /// Counts a call that failed or was slow; the window has been rolled.
-    fn count(&mut self, failed: bool, slow: bool, successes: u64) {
+    pub(crate) fn count(&mut self, failed: bool, slow: bool, successes: u64) {
         if self.is_of_calls() {
             let before = self.all(successes);
             self.steps.push_back((before.calls + 1, before));
@@ -210,7 +214,16 @@ impl Window {
         self.forget(successes);
     }
 
-    pub(super) fn counts(&self, successes: u64) -> Counts {
+    /// Takes back one that failed, in a step of a time.
+    pub(crate) fn uncount(&mut self, step: u64) {
+        let later = self.steps.iter_mut().filter(|(of, _)| *of > step).map(|(_, before)| before);
+        for counts in later.chain([&mut self.marked]) {
+            counts.calls -= 1;
+            counts.failed -= 1;
+        }
+    }
+
+    pub(crate) fn counts(&self, successes: u64) -> Counts {
         let all = self.all(successes);
         let before = self.steps.front().map_or(all, |(_, before)| *before);
         let unseen = match self.is_of_calls() {
@@ -234,17 +247,17 @@ const COUNT: u64 = (1 << COUNT_BITS) - 1;
 /// compare-and-swap both counts and makes sure that the breaker has not moved on meanwhile. (The
 /// caller has compared whole generations before; the tag guards the few instructions between.)
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     lines: Lines<AtomicU64>,
 }
 
 impl Tally {
-    pub(super) fn new(generation: u64) -> Self {
+    pub(crate) fn new(generation: u64) -> Self {
         Self { lines: Lines::new(|| AtomicU64::new(tag(generation))) }
     }
 
     #[inline]
-    pub(super) fn add(&self, generation: u64) {
+    pub(crate) fn add(&self, generation: u64) {
         let line = self.lines.mine();
         let mut seen = line.load(Ordering::Relaxed);
         // Of this generation, and not full.
@@ -264,7 +277,7 @@ impl Tally {
         }
     }
 
-    pub(super) fn sum(&self) -> u64 {
+    pub(crate) fn sum(&self) -> u64 {
         self.lines.iter().map(|line| line.load(Ordering::Relaxed) & COUNT).sum()
     }
 }

@@ -1,11 +1,12 @@
 //! How many retries a peer can bear, shared by all who call it.
 
 use crate::{
+    breaker::{Tally, Window},
     clock,
     config::ConfigError,
     debug::debug,
     sync::{
-        Lines, Mutex,
+        Mutex,
         atomic::{
             AtomicU64,
             Ordering::{Relaxed, SeqCst},
@@ -202,126 +203,80 @@ impl Drop for Withdrawal {
 /// A retry costs so many units; a deposit puts in `share` of it.
 const UNIT: u64 = 1000;
 const SECONDS: u64 = 10;
-/// One a second, and some that are over: a power of two is found without a division.
-const SLOTS: usize = 16;
-const SLOT_NANOS: u64 = 1_000_000_000;
-/// Slots are full a thousand times before they overflow their 32 bits.
-const FULL: u64 = 1 << 31;
+const SECOND: u64 = 1_000_000_000;
 
-/// How many seconds a deposit can be late: most of a day.
-const LATE: u32 = 1 << 16;
-
-/// Counts deposits in atomics, each thread on a line of its own, since every successful call makes
-/// one, and withdrawals under a lock,
-/// since two of them must not spend the same unit.
+/// Counts deposits as a breaker counts successes, without a lock, and withdrawals under one, since two of
+/// them must not spend the same unit.
 ///
 /// A withdrawal sees at most the deposits made by then, so whatever the interleaving, those in a
 /// window never add up to more than its deposits and the reserve.
 struct BudgetWindow {
     deposit: u64,
     reserve: u64,
-    /// The slot's second (its lower 32 bits) in the upper half, units in the lower.
-    deposits: Lines<[AtomicU64; SLOTS]>,
-    spent: Mutex<Spent>,
-}
-
-struct Spent {
-    /// The latest second seen: a clock that falls back does not bring old deposits to life.
-    latest: u64,
-    slots: [(u64, u64); SLOTS],
+    deposits: Tally,
+    /// When the window's last second ends.
+    second_end: AtomicU64,
+    spent: Mutex<Window>,
 }
 
 impl BudgetWindow {
     fn new(share: f64, per_second: u32) -> Self {
-        // The share is between 0 and 10.
-        let deposit = (share * UNIT as f64).round() as u64;
+        let spent = Window::of_time(SECONDS * SECOND, SECONDS, 0, 0);
         Self {
-            deposit,
+            // The share is between 0 and 10.
+            deposit: (share * UNIT as f64).round() as u64,
             reserve: u64::from(per_second) * SECONDS * UNIT,
-            deposits: Lines::new(|| std::array::from_fn(|_| AtomicU64::new(0))),
-            spent: Mutex::new(Spent { latest: 0, slots: [(0, 0); SLOTS] }),
+            deposits: Tally::new(0),
+            second_end: AtomicU64::new(spent.end),
+            spent: Mutex::new(spent),
         }
     }
 
     #[inline]
     fn deposit(&self, now: u64) {
-        let second = now / SLOT_NANOS;
-        let stamp = second & 0xffff_ffff;
-        let slot = &self.deposits.mine()[(second % SLOTS as u64) as usize];
-        let mut seen = slot.load(Relaxed);
-        while seen >> 32 != stamp {
-            match self.begin(slot, seen, stamp) {
-                Ok(_) => return,
-                Err(other) => seen = other,
-            }
+        if now >= self.second_end.load(Relaxed) {
+            self.roll(now);
         }
-        if seen & 0xffff_ffff < FULL {
-            // Should the slot pass to another second just now, that one gains a deposit which is only
-            // just over.
-            slot.fetch_add(self.deposit, SeqCst);
+        self.deposits.add(0);
+    }
+
+    /// Begins a new second. It does not wait: the thread that has the lock begins one too.
+    #[cold]
+    fn roll(&self, now: u64) {
+        if let Ok(mut spent) = self.spent.try_lock() {
+            self.advance(&mut spent, now);
         }
     }
 
-    /// Begins a slot's second with a deposit, unless another thread did something to it.
-    #[inline(never)]
-    fn begin(&self, slot: &AtomicU64, seen: u64, stamp: u64) -> Result<u64, u64> {
-        // A thread that was held up for ten seconds (or a clock that fell back) comes too late.
-        // What lies further ahead is no time that was: a jump by decades must not end deposits.
-        if ((seen >> 32) as u32).wrapping_sub(stamp as u32) < LATE {
-            return Ok(seen);
-        }
-        slot.compare_exchange(seen, stamp << 32 | self.deposit, SeqCst, Relaxed)
+    fn advance(&self, spent: &mut Window, now: u64) {
+        // A clock that falls back does not bring old deposits to life.
+        spent.roll(now.max(spent.end - spent.width), self.deposits.sum());
+        self.second_end.store(spent.end, Relaxed);
     }
 
     /// Returns the second that was charged.
     fn withdraw(&self, now: u64) -> Option<u64> {
         let mut spent = lock(&self.spent);
-        let second = spent.advance(now);
-        if self.balance(&spent, second) < UNIT {
+        if self.balance(&mut spent, now) < UNIT {
             return None;
         }
-        let slot = &mut spent.slots[(second % SLOTS as u64) as usize];
-        if slot.0 != second {
-            *slot = (second, 0);
-        }
-        slot.1 += UNIT;
-        Some(second)
+        spent.count(true, false, self.deposits.sum());
+        Some(spent.step)
     }
 
     fn refund(&self, second: u64) {
-        let mut spent = lock(&self.spent);
-        let slot = &mut spent.slots[(second % SLOTS as u64) as usize];
-        if slot.0 == second {
-            slot.1 = slot.1.saturating_sub(UNIT);
-        }
+        lock(&self.spent).uncount(second);
     }
 
     fn available(&self, now: u64) -> u64 {
-        let mut spent = lock(&self.spent);
-        let second = spent.advance(now);
-        self.balance(&spent, second) / UNIT
+        self.balance(&mut lock(&self.spent), now) / UNIT
     }
 
-    fn balance(&self, spent: &Spent, second: u64) -> u64 {
-        let within = |slot_second: u64| second.wrapping_sub(slot_second) < SECONDS;
-        let deposits: u64 = self
-            .deposits
-            .iter()
-            .flatten()
-            .map(|slot| slot.load(SeqCst))
-            .filter(|slot| u64::from((second as u32).wrapping_sub((slot >> 32) as u32)) < SECONDS)
-            .map(|slot| slot & 0xffff_ffff)
-            .sum();
-        let withdrawals: u64 =
-            spent.slots.iter().filter(|slot| within(slot.0)).map(|slot| slot.1).sum();
-        (self.reserve + deposits).saturating_sub(withdrawals)
-    }
-}
-
-impl Spent {
-    fn advance(&mut self, now: u64) -> u64 {
-        self.latest = self.latest.max(now / SLOT_NANOS);
-        self.latest
+    fn balance(&self, spent: &mut Window, now: u64) -> u64 {
+        self.advance(spent, now);
+        let counts = spent.counts(self.deposits.sum());
+        let deposits = (counts.calls - counts.failed) * self.deposit;
+        (self.reserve + deposits).saturating_sub(counts.failed * UNIT)
     }
 }
 
@@ -346,12 +301,12 @@ impl Tokens {
     fn succeeded(&self) {
         // Full is how it is as long as all goes well: then nothing is written.
         if self.tokens.load(Relaxed) < self.max {
-            self.update(|tokens| (tokens + self.ratio).min(self.max));
+            self.tokens.update(SeqCst, Relaxed, |tokens| (tokens + self.ratio).min(self.max));
         }
     }
 
     fn failed(&self) {
-        self.update(|tokens| tokens.saturating_sub(TOKEN));
+        self.tokens.update(SeqCst, Relaxed, |tokens| tokens.saturating_sub(TOKEN));
     }
 
     fn allow(&self) -> bool {
@@ -360,15 +315,6 @@ impl Tokens {
 
     fn available(&self) -> u64 {
         self.tokens.load(SeqCst).saturating_sub(self.max / 2).div_ceil(TOKEN)
-    }
-
-    fn update(&self, change: impl Fn(u64) -> u64) {
-        let mut seen = self.tokens.load(Relaxed);
-        while let Err(other) =
-            self.tokens.compare_exchange_weak(seen, change(seen), SeqCst, Relaxed)
-        {
-            seen = other;
-        }
     }
 }
 

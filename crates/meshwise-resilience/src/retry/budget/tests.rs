@@ -52,9 +52,10 @@ proptest! {
                 }
                 Step::Succeed(times) => {
                     for _ in 0..times {
+                        latest = latest.max(now / SECOND);
                         window.deposit(now);
                     }
-                    history.push((now / SECOND, u64::from(times), 0));
+                    history.push((latest, u64::from(times), 0));
                 }
                 Step::Retry(times) => {
                     for _ in 0..times {
@@ -63,8 +64,8 @@ proptest! {
                         let withdrawn = window.withdraw(now);
                         prop_assert_eq!(withdrawn.is_some(), available > 0);
                         let Some(second) = withdrawn else { break };
-                        prop_assert_eq!(second, latest);
-                        history.push((second, 0, 1));
+                        prop_assert_eq!(second, latest + 1, "the first has number 1");
+                        history.push((latest, 0, 1));
                         let lately = |entry: &&(u64, u64, u64)| latest.wrapping_sub(entry.0) < 10;
                         let sum = |of: fn(&(u64, u64, u64)) -> u64| -> u64 {
                             history.iter().filter(lately).map(of).sum()
