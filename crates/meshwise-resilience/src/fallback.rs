@@ -82,8 +82,8 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let (future, rest) = (self.inner.call(request), Some(self.layer.clone()));
-        FallbackFuture { state: State::Calling { future, rest } }
+        let (calling, rest) = (Some(self.inner.call(request)), Some(self.layer.clone()));
+        FallbackFuture { calling, rest, replacing: None }
     }
 }
 
@@ -96,15 +96,10 @@ pin_project! {
     /// Resolves to the service's answer, or to the one that takes its place.
     pub struct FallbackFuture<F, G, W, Fut> {
         #[pin]
-        state: State<F, G, W, Fut>,
-    }
-}
-
-pin_project! {
-    #[project = StateProj]
-    enum State<F, G, W, Fut> {
-        Calling { #[pin] future: F, rest: Option<FallbackLayer<G, W>> },
-        Replacing { #[pin] future: Fut },
+        calling: Option<F>,
+        rest: Option<FallbackLayer<G, W>>,
+        #[pin]
+        replacing: Option<Fut>,
     }
 }
 
@@ -118,22 +113,19 @@ where
     type Output = Result<Res, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        if let StateProj::Calling { future, rest } = state.as_mut().project() {
+        let mut this = self.project();
+        if let Some(future) = this.calling.as_mut().as_pin_mut() {
             let result = ready!(future.poll(cx));
-            match rest.take() {
+            this.calling.set(None);
+            match this.rest.take() {
                 Some(FallbackLayer { peer, fallback, when }) if when(&result) => {
                     tracing::debug!(target: names::TARGET, peer = &*peer, "answering in its place");
-                    let future = fallback(result);
-                    state.set(State::Replacing { future });
+                    this.replacing.set(Some(fallback(result)));
                 }
                 _ => return Poll::Ready(result),
             }
         }
-        match state.project() {
-            StateProj::Replacing { future } => future.poll(cx),
-            StateProj::Calling { .. } => Poll::Pending,
-        }
+        this.replacing.as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx))
     }
 }
 

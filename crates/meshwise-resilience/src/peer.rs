@@ -199,7 +199,7 @@ impl PeerLayer {
     /// Returns the handle by which the guards are read and turned.
     #[must_use]
     pub fn handle(&self) -> PeerHandle {
-        PeerHandle::of(&self.shared)
+        PeerHandle { gate: self.shared.gate.clone(), whole: Some(Arc::clone(&self.shared)) }
     }
 }
 
@@ -237,86 +237,71 @@ pub type PeerService<S> = Guarded<S, HttpRetries<true>, AllGuards>;
 /// The future of a guarded call with a request body `B`.
 pub type PeerFuture<S, B> = GuardedFuture<S, HttpRetries<true>, Request<B>, AllGuards>;
 
-/// Makes the handle of what guards a peer has, from those of its guards.
-macro_rules! peer_handle {
-    ($($(#[doc = $doc:literal])+ $guard:ident: $handle:ty;)+) => {
-        /// Reads and turns the guards of a peer at run time; clones, and all clients of the peer, share
-        /// them.
-        #[derive(Clone, Default)]
-        pub struct PeerHandle {
-            pub(crate) peer: Arc<str>,
-            $( $guard: Option<$handle>, )+
-            pub(crate) whole: Option<Arc<PeerShared>>,
-        }
+/// Reads and turns the guards of a peer at run time; clones, and all clients of the peer, share
+/// them.
+#[derive(Clone, Default)]
+pub struct PeerHandle {
+    gate: Gate,
+    pub(crate) whole: Option<Arc<PeerShared>>,
+}
 
+/// Lists the guards that a peer's handle has, and finds.
+macro_rules! peer_handle {
+    ($($(#[doc = $doc:literal])+ $name:ident: $guard:ident as $handle:ty;)+) => {
         impl PeerHandle {
             $(
                 $(#[doc = $doc])+
                 #[must_use]
-                pub fn $guard(&self) -> Option<$handle> {
-                    self.$guard.clone()
+                pub fn $name(&self) -> Option<$handle> {
+                    self.gate.$guard.as_ref().map(|guard| Handle::new(guard, &self.gate.peer))
                 }
             )+
 
+            /// Takes the guards of another handle, which take the places of older ones.
             pub(crate) fn add(&mut self, new: Self) {
-                self.peer = new.peer;
-                $( self.$guard = new.$guard.or(self.$guard.take()); )+
+                self.gate.peer = new.gate.peer;
+                self.gate.deadlines = new.gate.deadlines.or(self.gate.deadlines.take());
+                $( self.gate.$guard = new.gate.$guard.or(self.gate.$guard.take()); )+
                 self.whole = new.whole.or(self.whole.take());
             }
         }
+
+        $(
+            impl From<$handle> for PeerHandle {
+                fn from(Handle { guard, peer }: $handle) -> Self {
+                    Self { gate: Gate { $guard: Some(guard), ..Gate::new(peer) }, whole: None }
+                }
+            }
+        )+
     };
 }
 
 peer_handle! {
-    /// Returns the limit for the whole call.
-    deadline: TimeLimitHandle;
     /// Returns the retries and their budget.
-    retry: RetryHandle;
+    retry: retry as RetryHandle;
     /// Returns the limit for an attempt.
-    timeout: TimeLimitHandle;
+    timeout: limit as TimeLimitHandle;
     /// Returns the circuit breaker.
-    breaker: BreakerHandle;
+    breaker: breaker as BreakerHandle;
     /// Returns the bulkhead.
-    bulkhead: BulkheadHandle;
+    bulkhead: bulkhead as BulkheadHandle;
     /// Returns the rate limit; it limits nothing unless it was set to.
-    rate_limit: RateLimitHandle;
+    rate_limit: rate as RateLimitHandle;
 }
 
 impl PeerHandle {
-    fn of(shared: &Arc<PeerShared>) -> Self {
-        fn handle<G>(guard: Option<&Arc<G>>, peer: &Arc<str>) -> Option<Handle<G>> {
-            guard.map(|guard| Handle::new(guard, peer))
-        }
-        let (gate, peer) = (&shared.gate, &shared.gate.peer);
-        Self {
-            peer: Arc::clone(peer),
-            deadline: handle(gate.deadlines.as_ref().map(|deadlines| &deadlines.total), peer),
-            retry: handle(gate.retry.as_ref(), peer),
-            timeout: handle(gate.limit.as_ref(), peer),
-            breaker: handle(gate.breaker.as_ref(), peer),
-            bulkhead: handle(gate.bulkhead.as_ref(), peer),
-            rate_limit: handle(gate.rate.as_ref(), peer),
-            whole: Some(Arc::clone(shared)),
-        }
+    /// Returns the limit for the whole call.
+    #[must_use]
+    pub fn deadline(&self) -> Option<TimeLimitHandle> {
+        let deadlines = self.gate.deadlines.as_ref()?;
+        Some(Handle::new(&deadlines.total, &self.gate.peer))
     }
 
     /// Returns the peer's name.
     #[must_use]
     pub fn peer(&self) -> &str {
-        &self.peer
+        &self.gate.peer
     }
 }
 
-macro_rules! from_handles {
-    ($($handle:ident: $guard:ident),+) => { $(
-        impl From<$handle> for PeerHandle {
-            fn from(one: $handle) -> Self {
-                Self { peer: Arc::clone(&one.peer), $guard: Some(one), ..Self::default() }
-            }
-        }
-    )+ };
-}
-
-from_handles!(BreakerHandle: breaker, BulkheadHandle: bulkhead, RetryHandle: retry, RateLimitHandle: rate_limit);
-
-debug!("PeerHandle", [] PeerHandle, handle: "peer" = handle.peer);
+debug!("PeerHandle", [] PeerHandle, handle: "peer" = handle.gate.peer);

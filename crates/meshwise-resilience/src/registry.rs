@@ -45,7 +45,7 @@ impl All {
         for own in new.whole.iter().flat_map(|whole| &whole.own) {
             self.add(own.clone().into());
         }
-        self.peers.entry(Arc::clone(&new.peer)).or_default().add(new);
+        self.peers.entry(new.peer().into()).or_default().add(new);
     }
 }
 
@@ -192,7 +192,7 @@ pub struct RateSnapshot {
 impl PeerSnapshot {
     fn of(guards: &PeerHandle) -> Self {
         Self {
-            peer: guards.peer.to_string(),
+            peer: guards.peer().to_owned(),
             deadline: guards.deadline().and_then(|total| total.limit()),
             timeout: guards.timeout().and_then(|limit| limit.limit()),
             breaker: guards.breaker().map(|breaker| breaker.snapshot()),

@@ -101,12 +101,6 @@ impl Head {
         self.awaited = awaited;
     }
 
-    /// Tells whether the response's reader waits for more of its body.
-    #[must_use]
-    pub const fn is_awaited(&self) -> bool {
-        self.awaited
-    }
-
     fn error_type(&self) -> ErrorType {
         match self.code {
             Some(code) => ErrorType::new(code.as_str()),
@@ -141,6 +135,13 @@ impl Classifier {
         })
     }
 
+    fn change_code(self, code: GrpcCode, change: impl FnOnce(Flags) -> Flags) -> Self {
+        self.change(|rules| {
+            let flags = &mut rules.codes[code as usize];
+            *flags = change(*flags);
+        })
+    }
+
     /// Sets what an HTTP status means.
     #[must_use]
     pub fn with_status(self, status: StatusCode, verdict: Verdict) -> Self {
@@ -150,10 +151,7 @@ impl Classifier {
     /// Sets what a gRPC code means.
     #[must_use]
     pub fn with_code(self, code: GrpcCode, verdict: Verdict) -> Self {
-        self.change(|rules| {
-            let flags = &mut rules.codes[code as usize];
-            *flags = with_verdict(*flags, verdict);
-        })
+        self.change_code(code, |flags| with_verdict(flags, verdict))
     }
 
     /// Sets whether an HTTP status is tried again, for requests that may be repeated.
@@ -165,10 +163,7 @@ impl Classifier {
     /// Sets whether a gRPC code is tried again, for requests that may be repeated.
     #[must_use]
     pub fn with_retried_code(self, code: GrpcCode, retried: bool) -> Self {
-        self.change(|rules| {
-            let flags = &mut rules.codes[code as usize];
-            *flags = with_retry(*flags, retried);
-        })
+        self.change_code(code, |flags| with_retry(flags, retried))
     }
 
     /// Counts what says that the peer is overloaded (429, `RESOURCE_EXHAUSTED`) against it, too, so
@@ -182,15 +177,6 @@ impl Classifier {
                 }
             }
         })
-    }
-
-    /// Judges heads with a function, before the tables are asked; `None` leaves it to them.
-    #[must_use]
-    pub fn with_head_rule(
-        self,
-        rule: impl Fn(StatusCode, &HeaderMap) -> Option<Verdict> + Send + Sync + 'static,
-    ) -> Self {
-        self.change(|rules| rules.head = Some(Arc::new(rule)))
     }
 
     /// Makes errors of type `E` transparent: their sources are looked into.
@@ -210,9 +196,7 @@ impl Classifier {
     #[doc(hidden)]
     pub fn same_tables(&self, other: &Self) -> bool {
         let (one, other) = (self.rules(), other.rules());
-        let head = |of: &VerdictTables| of.head.as_ref().map(|rule| Arc::as_ptr(rule).cast::<()>());
-        let heads = head(one) == head(other);
-        heads && one.statuses == other.statuses && one.codes == other.codes
+        one.statuses == other.statuses && one.codes == other.codes
     }
 
     /// Adds the translations of another classifier, whose tables are not looked at: what an adapter
@@ -237,7 +221,6 @@ impl Classifier {
     #[doc(hidden)]
     pub fn head(&self, protocol: Protocol, status: StatusCode, headers: &HeaderMap) -> Head {
         let rules = self.rules();
-        let own = rules.head.as_ref().and_then(|rule| rule(status, headers));
         let (code, flags) = match protocol {
             Protocol::Http => (None, rules.status(status)),
             Protocol::Grpc => match GrpcCode::in_head(status, headers) {
@@ -248,7 +231,6 @@ impl Classifier {
                 (code, _) => (code, code.map_or(UNTOLD, |code| rules.codes[code as usize])),
             },
         };
-        let flags = own.map_or(flags, |verdict| with_verdict(flags, verdict));
         Head { status, protocol, flags, code, awaited: false }
     }
 
@@ -310,30 +292,23 @@ impl Classifier {
         now: Instant,
     ) -> CallEnd {
         let phase = if head.is_some() { Phase::Body } else { fault.phase.unwrap_or(Phase::Head) };
-        let end = CallEnd {
-            outcome: Outcome::Failure(fault.error_type()),
-            blame: Blame::Peer,
-            phase: Some(phase),
-            ..CallEnd::SUCCESS
-        };
+        let (outcome, passed) = (Outcome::Failure(fault.error_type()), limits.passed(now));
+        let end =
+            CallEnd { outcome, blame: Blame::Peer, phase: Some(phase), ..CallEnd::SUCCESS };
         let end = match fault.kind {
             FaultKind::Timeout | FaultKind::Refused(Rule::TimedOut) => {
-                CallEnd { outcome: end.outcome, ..timed_out(limits.passed(now), limits, phase) }
+                CallEnd { outcome, ..timed_out(passed, limits, phase) }
             }
-            FaultKind::Grpc(code) => match limits.passed(now) {
-                // Two timers for one limit: whichever fires first, the answer is the same.
-                passed if code == GrpcCode::DeadlineExceeded && passed != Passed::No => {
-                    timed_out(passed, limits, phase)
-                }
-                _ => {
-                    let name = fault.name.unwrap_or(ErrorType::new(code.as_str()));
-                    let flags = self.rules().codes[code as usize];
-                    return CallEnd { phase: Some(phase), ..said(side, name, flags, limits, None) };
-                }
-            },
-            FaultKind::Refused(rule) => {
-                return CallEnd { outcome: end.outcome, ..CallEnd::refused(rule) };
+            // Two timers for one limit: whichever fires first, the answer is the same.
+            FaultKind::Grpc(GrpcCode::DeadlineExceeded) if passed != Passed::No => {
+                timed_out(passed, limits, phase)
             }
+            FaultKind::Grpc(code) => {
+                let name = fault.name.unwrap_or(ErrorType::new(code.as_str()));
+                let flags = self.rules().codes[code as usize];
+                return CallEnd { phase: Some(phase), ..said(side, name, flags, limits, None) };
+            }
+            FaultKind::Refused(rule) => return CallEnd { outcome, ..CallEnd::refused(rule) },
             FaultKind::Cancelled => return CallEnd::given_up(phase),
             FaultKind::Shutdown => CallEnd { blame: Blame::Us, ended_by: EndedBy::Shutdown, ..end },
             FaultKind::Connect | FaultKind::Reset => CallEnd { blame: Blame::Instance, ..end },

@@ -183,18 +183,10 @@ impl Faults {
         self.rules.push(rule);
     }
 
-    /// Adds what another one knows; what both know is known once.
+    /// Adds what another one knows.
     pub fn add(&mut self, other: &Self) {
-        for view in &other.views {
-            if !self.views.iter().any(|known| std::ptr::fn_addr_eq(*known, *view)) {
-                self.views.push(*view);
-            }
-        }
-        for rule in &other.rules {
-            if !self.rules.iter().any(|known| std::ptr::fn_addr_eq(*known, *rule)) {
-                self.rules.push(*rule);
-            }
-        }
+        self.views.extend_from_slice(&other.views);
+        self.rules.extend_from_slice(&other.rules);
     }
 
     /// Tells whether no adapter has registered anything.

@@ -123,21 +123,6 @@ impl GrpcCode {
             _ => Self::Unknown,
         }
     }
-
-    /// Tells whether the code is an error of the server, as server spans count it.
-    #[must_use]
-    #[doc(hidden)]
-    pub const fn is_server_error(self) -> bool {
-        matches!(
-            self,
-            Self::Unknown
-                | Self::DeadlineExceeded
-                | Self::Unimplemented
-                | Self::Internal
-                | Self::Unavailable
-                | Self::DataLoss
-        )
-    }
 }
 
 impl fmt::Display for GrpcCode {
@@ -195,22 +180,5 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(GrpcCode::from_http(status).to_string(), code, "{status}");
         }
-    }
-
-    #[test]
-    fn a_server_answers_for_six_codes() {
-        let own = GrpcCode::ALL.iter().copied().filter(|code| code.is_server_error());
-        let own: Vec<_> = own.map(GrpcCode::as_str).collect();
-        assert_eq!(
-            own,
-            [
-                "UNKNOWN",
-                "DEADLINE_EXCEEDED",
-                "UNIMPLEMENTED",
-                "INTERNAL",
-                "UNAVAILABLE",
-                "DATA_LOSS"
-            ]
-        );
     }
 }

@@ -73,9 +73,6 @@ impl ErrorType {
     /// The time for the call ran out.
     #[doc(hidden)]
     pub const TIMEOUT: Self = Self("timeout");
-    /// The body broke off or could not be read.
-    #[doc(hidden)]
-    pub const BODY: Self = Self("body");
     /// Anything else (OpenTelemetry's word for it).
     #[doc(hidden)]
     pub const OTHER: Self = Self("_OTHER");
@@ -231,7 +228,7 @@ mod tests {
     fn outcomes_have_words_and_an_error_type_unless_they_succeed() {
         for (outcome, word, error, failed) in [
             (Outcome::Success, "success", None, false),
-            (Outcome::Failure(ErrorType::BODY), "failure", Some(ErrorType::BODY), true),
+            (Outcome::Failure(ErrorType::OTHER), "failure", Some(ErrorType::OTHER), true),
             (Outcome::Cancelled, "cancelled", Some(ErrorType::CANCELLED), false),
         ] {
             assert_eq!(

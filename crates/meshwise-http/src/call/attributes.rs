@@ -24,8 +24,9 @@ impl Attributes {
         Self(Vec::with_capacity(USUAL))
     }
 
-    fn set(&mut self, key: &'static str, value: impl Into<Value>) {
-        self.0.push(KeyValue::new(key, value));
+    /// Adds one, if it is known.
+    fn set(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
+        self.0.extend(value.map(|value| KeyValue::new(key, value)));
     }
 }
 
@@ -48,7 +49,7 @@ pub(super) fn server<B>(
         let route = operation.route.as_ref();
         set_url(&mut list, uri.path(), uri.query(), operation.scheme, route);
     }
-    list.set(names::NETWORK_PROTOCOL_VERSION, method::version(request.version()));
+    list.set(names::NETWORK_PROTOCOL_VERSION, Some(method::version(request.version())));
     // One look at all is cheaper than two look-ups.
     let (mut host, mut agent) = (None, None);
     for (name, value) in headers {
@@ -61,21 +62,13 @@ pub(super) fn server<B>(
     let host = host.and_then(|host| config.telemetry.0.hosts.find(host));
     let authority =
         || uri.authority().map(|authority| (texts.share(authority.host()), authority.port_u16()));
-    if let Some((host, port)) = host.or_else(authority) {
-        list.set(names::SERVER_ADDRESS, host);
-        if let Some(port) = port {
-            list.set(names::SERVER_PORT, i64::from(port));
-        }
-    }
-    if let Some(address) = client_address(config, request) {
-        list.set(names::CLIENT_ADDRESS, address.to_string());
-    }
-    if let Some(agent) = agent.and_then(|agent| agent.to_str().ok()) {
-        list.set(names::USER_AGENT_ORIGINAL, texts.share(agent));
-    }
-    if let Some(caller) = caller {
-        list.set(names::CLIENT_SERVICE_NAME, Arc::clone(caller));
-    }
+    let (host, port) = host.or_else(authority).unzip();
+    list.set(names::SERVER_ADDRESS, host);
+    list.set(names::SERVER_PORT, port.flatten().map(i64::from));
+    list.set(names::CLIENT_ADDRESS, client_address(config, request).map(|ip| ip.to_string()));
+    let agent = agent.and_then(|agent| agent.to_str().ok());
+    list.set(names::USER_AGENT_ORIGINAL, agent.map(|agent| texts.share(agent)));
+    list.set(names::CLIENT_SERVICE_NAME, caller.cloned());
     list.0
 }
 
@@ -92,7 +85,7 @@ pub(super) fn http(
     route: Option<&Arc<str>>,
 ) -> Vec<KeyValue> {
     let mut list = Attributes::new();
-    list.set(names::HTTP_REQUEST_METHOD, method);
+    list.set(names::HTTP_REQUEST_METHOD, Some(method));
     let query = path.and_then(PathAndQuery::query);
     set_url(&mut list, path.map_or("", PathAndQuery::path), query, scheme, route);
     list.0
@@ -105,17 +98,12 @@ fn set_url(
     scheme: &'static str,
     route: Option<&Arc<str>>,
 ) {
-    match route.filter(|route| ***route == *path) {
-        Some(route) => list.set(names::URL_PATH, Arc::clone(route)),
-        None => list.set(names::URL_PATH, path.to_owned()),
-    }
-    if let Some(query) = query {
-        list.set(names::URL_QUERY, redact_query(query).into_owned());
-    }
-    list.set(names::URL_SCHEME, scheme);
-    if let Some(route) = route {
-        list.set(names::HTTP_ROUTE, Arc::clone(route));
-    }
+    let same = route.filter(|route| ***route == *path);
+    let path = same.map_or_else(|| Value::from(path.to_owned()), |same| Arc::clone(same).into());
+    list.set(names::URL_PATH, Some(path));
+    list.set(names::URL_QUERY, query.map(|query| redact_query(query).into_owned()));
+    list.set(names::URL_SCHEME, Some(scheme));
+    list.set(names::HTTP_ROUTE, route.cloned());
 }
 
 /// Lists what a client's span says; the target is that of an HTTP call.
@@ -129,14 +117,12 @@ pub(super) fn client<B>(
     let uri = request.uri();
     let mut list = Attributes::new();
     if target.is_none() {
-        list.set(names::RPC_SYSTEM_NAME, "grpc");
-        list.set(names::RPC_METHOD, full_method(uri.path()).to_owned());
+        list.set(names::RPC_SYSTEM_NAME, Some("grpc"));
+        list.set(names::RPC_METHOD, Some(full_method(uri.path()).to_owned()));
     } else {
         set_method(&mut list, request.method());
-        list.set(names::URL_FULL, redact_url(uri));
-        if let Some(template) = template {
-            list.set(names::URL_TEMPLATE, template);
-        }
+        list.set(names::URL_FULL, Some(redact_url(uri)));
+        list.set(names::URL_TEMPLATE, template);
     }
     let (address, port) = match (target, uri.authority()) {
         (Some(target), _) => (target.address.clone(), target.port),
@@ -146,24 +132,18 @@ pub(super) fn client<B>(
         }
         (None, None) => (None, None),
     };
-    if let Some(address) = address {
-        list.set(names::SERVER_ADDRESS, address);
-    }
-    if let Some(port) = port.or_else(|| method::default_port(uri.scheme_str()?)) {
-        list.set(names::SERVER_PORT, i64::from(port));
-    }
-    if resend_count > 0 {
-        list.set(names::HTTP_REQUEST_RESEND_COUNT, i64::from(resend_count));
-    }
-    list.set(names::SERVER_SERVICE_NAME, Arc::clone(&config.peer));
+    let port = port.or_else(|| method::default_port(uri.scheme_str()?));
+    let resent = (resend_count > 0).then(|| i64::from(resend_count));
+    list.set(names::SERVER_ADDRESS, address);
+    list.set(names::SERVER_PORT, port.map(i64::from));
+    list.set(names::HTTP_REQUEST_RESEND_COUNT, resent);
+    list.set(names::SERVER_SERVICE_NAME, Some(Arc::clone(&config.peer)));
     list.0
 }
 
 fn set_method(list: &mut Attributes, method: &Method) {
     let label = method::known(method);
-    list.set(names::HTTP_REQUEST_METHOD, label);
-    if label == method::OTHER {
-        let original: String = method.as_str().chars().take(64).collect();
-        list.set(names::HTTP_REQUEST_METHOD_ORIGINAL, original);
-    }
+    list.set(names::HTTP_REQUEST_METHOD, Some(label));
+    let original = || method.as_str().chars().take(64).collect::<String>();
+    list.set(names::HTTP_REQUEST_METHOD_ORIGINAL, (label == method::OTHER).then(original));
 }

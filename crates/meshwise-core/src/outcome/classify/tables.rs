@@ -1,8 +1,7 @@
 //! What statuses and codes mean, as tables that [`Classifier`](crate::outcome::classify::Classifier) changes.
 
 use crate::outcome::{Faults, GrpcCode};
-use http::{HeaderMap, StatusCode};
-use std::sync::Arc;
+use http::StatusCode;
 
 /// Says what an answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,16 +20,12 @@ pub enum Verdict {
     Failure,
 }
 
-/// Judges an answer by its head; `None` leaves it to the tables.
-pub(super) type HeadRule = Arc<dyn Fn(StatusCode, &HeaderMap) -> Option<Verdict> + Send + Sync>;
-
 #[derive(Clone)]
 pub(super) struct VerdictTables {
     /// By status, from 100 on.
     pub(super) statuses: [Flags; 500],
     /// By code.
     pub(super) codes: [Flags; 17],
-    pub(super) head: Option<HeadRule>,
     pub(super) faults: Faults,
 }
 
@@ -62,7 +57,7 @@ impl VerdictTables {
         codes[GrpcCode::Internal as usize] = FAILED | SERVER_ERROR;
         codes[GrpcCode::Unavailable as usize] = FAILED | SERVER_ERROR | RETRY;
         codes[GrpcCode::DataLoss as usize] = FAILED | SERVER_ERROR;
-        Self { statuses, codes, head: None, faults: Faults::new() }
+        Self { statuses, codes, faults: Faults::new() }
     }
 
     #[inline]

@@ -346,10 +346,7 @@ fn statuses_and_codes_can_be_set() {
         .with_status(StatusCode::NOT_IMPLEMENTED, Verdict::ClientError)
         .with_code(GrpcCode::Aborted, Verdict::Failure)
         .with_code(GrpcCode::Cancelled, Verdict::Success)
-        .with_overload_as_failure()
-        .with_head_rule(|_, headers| {
-            headers.contains_key("x-degraded").then_some(Verdict::Failure)
-        });
+        .with_overload_as_failure();
     let end = |code, headers: &HeaderMap| {
         let head = classifier.head(Protocol::Http, status(code), headers);
         classifier.answered(Side::Client, head, headers, &limits()).unwrap()
@@ -360,7 +357,6 @@ fn statuses_and_codes_can_be_set() {
     assert_eq!((teapot.health(), teapot.retryable), (Health::Failed, Retryable::IfRepeatable));
     assert_eq!(end(501, &none).blame, Blame::Us);
     assert_eq!(end(429, &none).health(), Health::Failed);
-    assert_eq!(end(200, &headers("x-degraded", "yes")).health(), Health::Failed);
     let grpc = |code: &str| {
         let headers = headers("grpc-status", code);
         let head = classifier.head(Protocol::Grpc, StatusCode::OK, &headers);
