@@ -92,36 +92,37 @@ impl Permits {
 
     #[inline(never)]
     fn try_take_exactly(&self) -> bool {
-        self.update(|seen| {
-            let free = seen.waiting == 0 && seen.in_use < self.limit();
-            free.then(|| Use { in_use: seen.in_use + 1, ..seen })
-        })
+        self.update(|seen| self.taken(seen))
+    }
+
+    fn taken(&self, seen: Use) -> Option<Use> {
+        let free = seen.waiting == 0 && seen.in_use < self.limit();
+        free.then(|| Use { in_use: seen.in_use + 1, ..seen })
     }
 
     pub(crate) fn take_or_queue(&self) -> Place {
         let mut queue = lock(&self.queue);
-        let most = queue.most;
-        let mut waits = false;
+        let (most, number) = (queue.most, queue.next);
+        let mut place = Place::Full;
         // Under the lock: the thread that raises the limit pumps the queue under it afterwards, so
         // that no place is taken by the old limit and forgotten.
-        let placed = self.update(|seen| {
+        self.update(|seen| {
             // One that was released since goes to who comes first, and that is this caller.
-            waits = seen.waiting > 0 || seen.in_use >= self.limit();
-            match waits {
-                false => Some(Use { in_use: seen.in_use + 1, ..seen }),
-                true if seen.waiting < most => Some(Use { waiting: seen.waiting + 1, ..seen }),
-                true => None,
-            }
+            let taken = self.taken(seen);
+            let queued =
+                (seen.waiting < most).then(|| Use { waiting: seen.waiting + 1, ..seen });
+            place = match (taken, queued) {
+                (Some(_), _) => Place::Permit,
+                (None, Some(_)) => Place::Queued(number),
+                (None, None) => Place::Full,
+            };
+            taken.or(queued)
         });
-        match (placed, waits) {
-            (false, _) => return Place::Full,
-            (true, false) => return Place::Permit,
-            (true, true) => {}
+        if let Place::Queued(_) = place {
+            queue.next += 1;
+            queue.waiters.insert(number, None);
         }
-        let number = queue.next;
-        queue.next += 1;
-        queue.waiters.insert(number, None);
-        Place::Queued(number)
+        place
     }
 
     pub(super) fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {

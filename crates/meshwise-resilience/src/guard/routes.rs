@@ -1,5 +1,7 @@
 //! Settings for some of a peer's routes: by method and path template, or by gRPC method.
 
+use std::cmp::Reverse;
+
 /// Holds what applies to some routes; the first that matches counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Routes<T>(Vec<(Pattern, T)>);
@@ -23,22 +25,15 @@ impl Pattern {
     /// Reads a route; `None` if it is none.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (method, path) = match text.trim().split_once(' ') {
-            Some((method, path)) => (method, path.trim_start()),
-            None => ("", text.trim()),
-        };
-        let grpc = method.is_empty() && !path.starts_with('/');
-        let path = match grpc {
+            Some((method, path)) => (method.to_ascii_uppercase(), path.trim_start().to_owned()),
+            None if text.trim().starts_with('/') => (String::new(), text.trim().to_owned()),
             // `package.Service/Method`.
-            true if path.split('/').filter(|part| !part.is_empty()).count() == 2 => {
-                format!("/{path}")
-            }
-            true => return None,
-            false if path.starts_with('/') => path.to_owned(),
-            false => return None,
+            None if parts(text.trim()).count() == 2 => ("POST".into(), format!("/{}", text.trim())),
+            None => return None,
         };
         let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let mut whole = path.starts_with('/') && word(&method) && !path.contains([' ', '?', '#']);
         let mut parts = path.split('/').peekable();
-        let mut whole = true;
         while let Some(part) = parts.next() {
             let last = parts.peek().is_none();
             let inner = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
@@ -49,9 +44,14 @@ impl Pattern {
                 None => !part.contains(['{', '}']) && (last || part != "*"),
             };
         }
-        let fine = word(method) && whole && !path.contains([' ', '?', '#']);
-        let method = if grpc { "POST".into() } else { method.to_ascii_uppercase().into() };
-        fine.then(|| Self { method, path: path.into() })
+        whole.then(|| Self { method: method.into(), path: path.into() })
+    }
+
+    /// Tells how particular it is: the more of its parts are names, and none is left open, the more.
+    pub(crate) fn rank(&self) -> (Reverse<usize>, Reverse<usize>, usize, bool) {
+        let rest = parts(&self.path).filter(|part| is_rest(part)).count();
+        let open = parts(&self.path).filter(|part| part.starts_with('{')).count();
+        (Reverse(rest), Reverse(open), parts(&self.path).count(), !self.method.is_empty())
     }
 
     fn matches(&self, (method, path): (&str, &str)) -> bool {
@@ -62,19 +62,22 @@ impl Pattern {
         loop {
             match (wanted.next(), parts.next()) {
                 (None, None) => return true,
-                (Some(rest), Some(part)) if rest == "*" || rest.starts_with("{*") => {
-                    return !part.is_empty();
-                }
-                (Some(name), Some(part)) if name.starts_with('{') && name.ends_with('}') => {
-                    if part.is_empty() {
-                        return false;
-                    }
-                }
+                (Some(rest), Some(part)) if is_rest(rest) => return !part.is_empty(),
+                (Some(name), Some(part)) if name.starts_with('{') && !part.is_empty() => {}
                 (Some(wanted), Some(part)) if wanted == part => {}
                 _ => return false,
             }
         }
     }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty())
+}
+
+/// Tells whether a part stands for the rest of the path.
+fn is_rest(part: &str) -> bool {
+    part == "*" || part.starts_with("{*")
 }
 
 impl<T> Routes<T> {

@@ -14,7 +14,7 @@ use meshwise_core::{
     Classifier,
     settings::{BreakerSettings, FaultSettings, Map, PeerSettings, RouteSettings, Source},
 };
-use std::{cmp::Reverse, fmt, mem, time::Duration};
+use std::{fmt, mem, time::Duration};
 
 /// Sets the guards of a peer; each can be tuned or left out.
 ///
@@ -261,8 +261,8 @@ impl PeerConfig {
         for (route, said) in settings.routes.iter() {
             let known = self.routes.iter().position(|(name, _)| name.trim() == route.trim());
             let at = known.unwrap_or_else(|| {
-                let own = rank(route);
-                let at = self.routes.iter().position(|(name, _)| rank(name) <= own);
+                let rank = |route: &str| Pattern::parse(route).map(|pattern| pattern.rank());
+                let at = self.routes.iter().position(|(name, _)| rank(name) <= rank(route));
                 let at = at.unwrap_or(self.routes.len());
                 self.routes.insert(at, (route.to_owned(), Default::default()));
                 at
@@ -304,19 +304,6 @@ pub(super) fn over_breaker(breaker: &mut BreakerSettings, said: &BreakerSettings
         breaker.window.calls.set(0_u32);
     }
     breaker.overlay(said);
-}
-
-/// Tells how particular a route is: the more of its parts are names, and none is left open, the more.
-fn rank(route: &str) -> (Reverse<usize>, Reverse<usize>, usize, bool) {
-    let (method, path) = match route.trim().split_once(' ') {
-        Some((method, path)) => (method, path.trim_start()),
-        None => ("", route.trim()),
-    };
-    let is_rest = |part: &str| part == "*" || part.starts_with("{*");
-    let parts = || path.split('/').filter(|part| !part.is_empty());
-    let rest = parts().filter(|part| is_rest(part)).count();
-    let open = parts().filter(|part| part.starts_with('{') && !is_rest(part)).count();
-    (Reverse(rest), Reverse(open), parts().count(), !method.is_empty())
 }
 
 #[cfg(test)]

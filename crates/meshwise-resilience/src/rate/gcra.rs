@@ -111,16 +111,12 @@ impl Gaps {
         let mut places = lock(&self.places);
         places.retain(|(_, place)| place.before >= now);
         let of_key = places.iter().enumerate().filter(|(_, (of, _))| *of == key);
-        let first = of_key.min_by_key(|(_, (_, place))| place.before);
-        let taken = first.and_then(|(at, (_, place))| {
-            let wait = place.before.saturating_sub(gcra.tolerance).saturating_sub(now);
-            (wait <= patience.min(gcra.max_wait)).then_some((at, Taken { wait, ..*place }))
-        });
-        if let Some((at, _)) = taken {
-            places.swap_remove(at);
-        }
+        let first = of_key.min_by_key(|(_, (_, place))| place.before).map(|(at, _)| at);
+        let wait = |place: u64| place.saturating_sub(gcra.tolerance).saturating_sub(now);
+        let in_time = |at: &usize| wait(places[*at].1.before) <= patience.min(gcra.max_wait);
+        let taken = first.filter(in_time).map(|at| places.swap_remove(at).1);
         self.count.store(places.len(), Relaxed);
-        taken.map(|(_, taken)| taken)
+        taken.map(|taken| Taken { wait: wait(taken.before), ..taken })
     }
 
     /// Forgets all: they are places of another limit.
