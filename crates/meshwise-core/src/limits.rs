@@ -149,27 +149,30 @@ impl Limits {
         self
     }
 
-    /// Adds a limit that others have set, and that is not a deadline of the call: it does not hold
+    /// Adds a limit that others have set, if there is one, and that is not a deadline of the call: it does not hold
     /// for streams.
     #[must_use]
     #[inline]
-    pub fn with_deadline(mut self, deadline: Instant) -> Self {
-        self.deadline = self.deadline.min(clock::nanos(deadline));
+    pub fn with_deadline(mut self, deadline: impl Into<Option<Instant>>) -> Self {
+        self.deadline = self.deadline.min(deadline.into().map_or(NEVER, clock::nanos));
         self
     }
 
-    /// Adds a deadline that was set on purpose, by the request, the incoming call or a setting.
+    /// Adds a deadline, if there is one, that was set on purpose, by the request, the incoming call or a
+    /// setting.
     #[must_use]
     #[inline]
-    pub fn with_told(self, deadline: Deadline) -> Self {
+    pub fn with_told(self, deadline: impl Into<Option<Deadline>>) -> Self {
+        let Some(deadline) = deadline.into() else { return self };
         let deadline = clock::nanos(deadline.moment());
         if deadline < self.told { self.told_by(deadline, false) } else { self }
     }
 
-    /// Adds a deadline that the code that makes this call has set, for this call.
+    /// Adds a deadline, if there is one, that the code that makes this call has set, for this call.
     #[must_use]
     #[inline]
-    pub fn with_asked(self, deadline: Deadline) -> Self {
+    pub fn with_asked(self, deadline: impl Into<Option<Deadline>>) -> Self {
+        let Some(deadline) = deadline.into() else { return self };
         let deadline = clock::nanos(deadline.moment());
         if deadline <= self.told { self.told_by(deadline, true) } else { self }
     }

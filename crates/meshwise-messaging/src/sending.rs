@@ -302,11 +302,7 @@ impl Sending {
     }
 
     fn limits(&self) -> Limits {
-        let limits = Limits::new(self.began);
-        match self.deadline {
-            Some(deadline) => limits.with_told(deadline),
-            None => limits,
-        }
+        Limits::new(self.began).with_told(self.deadline)
     }
 
     fn finish(&mut self, end: CallEnd, message: Option<String>) {

@@ -11,7 +11,7 @@
 mod algorithms;
 mod sampler;
 
-pub(crate) use sampler::{Began, Elapsed, Sampler};
+pub(crate) use sampler::{Began, Sampler};
 
 use crate::config::{self, ConfigError, setters};
 use meshwise_core::settings::AdaptiveSettings;

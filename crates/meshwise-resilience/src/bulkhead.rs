@@ -5,7 +5,7 @@ mod permits;
 pub(crate) use permits::Place;
 
 use crate::{
-    adaptive::{AdaptiveConfig, Began, Elapsed, Sampler},
+    adaptive::{AdaptiveConfig, Began, Sampler},
     clock::{self, to_nanos},
     config::{self, ConfigError, setters},
     count::Refusals,
@@ -273,13 +273,11 @@ impl Bulkhead {
             // What a server answers on account of its own dependencies says nothing of its load.
             Side::Server => !end.outcome.is_failure() && end.error_type().is_none(),
         };
-        let elapsed = match (end.overload, answered) {
-            (true, _) => Some(Elapsed::Dropped),
-            (_, true) => began.elapsed(clock::exact),
-            _ => None,
-        };
-        if let Some(elapsed) = elapsed {
-            self.sampler.add(elapsed, self.permits.usage().in_use);
+        let in_flight = self.permits.usage().in_use;
+        match (end.overload, answered) {
+            (true, _) => self.sampler.drops(in_flight),
+            (_, true) => self.sampler.well(began, clock::exact, in_flight),
+            _ => {}
         }
         self.sampler.tick(clock::coarse(), |limit| self.permits.set_limit(limit));
     }

@@ -99,7 +99,6 @@ impl PeerShared {
             incoming: config.incoming_attempt,
         };
         let limit = said.timeout.limit.get().filter(|_| said.timeout.enabled.or_none());
-        let methods = said.streaming.methods.get().into_iter().flatten();
         let gate = Gate {
             deadlines: Some(Arc::new(Deadlines::new(&peer, &deadline)?)),
             retry: Some(Retries::new(&peer, retry)?),
@@ -111,7 +110,7 @@ impl PeerShared {
             rate: rate(&peer, &said.rate)?,
             streaming: Streaming {
                 all: said.streaming.all.or_none(),
-                methods: methods.map(|method| method.as_str().into()).collect(),
+                methods: said.streaming.methods.get().cloned().unwrap_or_default(),
             },
             ..Gate::new(peer)
         };

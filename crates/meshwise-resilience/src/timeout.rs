@@ -145,12 +145,7 @@ impl Deadlines {
         // request: time has passed since.
         let header = told.header.filter(|header| bound.is_none_or(|bound| *header < bound));
         let incoming = self.config.incoming.and_then(|incoming| incoming());
-        if let Some(asked) = (Told { header, ..told }).earliest() {
-            limits = limits.with_asked(asked);
-        }
-        if let Some(incoming) = incoming {
-            limits = limits.with_told(incoming);
-        }
+        limits = limits.with_asked(Told { header, ..told }.earliest()).with_told(incoming);
         if let Some(bound) = bound {
             limits = limits.with_deadline(bound.moment());
             *bounded = meshwise_core::internal::clock::nanos(bound.moment());
@@ -159,15 +154,11 @@ impl Deadlines {
             return Err(self.spent.refuse(None));
         }
         // The call's own total has only just begun.
-        limits = match (total, self.total.get()) {
-            (Some(own), _) => limits.with_total(own).told_total(),
-            (None, Some(total)) if self.config.on_purpose => {
-                limits.with_total_nanos(total).told_total()
-            }
-            (None, Some(total)) => limits.with_total_nanos(total),
-            (None, None) => limits,
-        };
-        Ok(limits)
+        if let Some(total) = total.map(clock::to_nanos).or_else(|| self.total.get()) {
+            limits = limits.with_total_nanos(total);
+        }
+        let on_purpose = total.is_some() || self.config.on_purpose;
+        Ok(if on_purpose { limits.told_total() } else { limits })
     }
 }
 

@@ -293,8 +293,7 @@ impl Classifier {
     ) -> CallEnd {
         let phase = if head.is_some() { Phase::Body } else { fault.phase.unwrap_or(Phase::Head) };
         let (outcome, passed) = (Outcome::Failure(fault.error_type()), limits.passed(now));
-        let end =
-            CallEnd { outcome, blame: Blame::Peer, phase: Some(phase), ..CallEnd::SUCCESS };
+        let end = CallEnd { outcome, blame: Blame::Peer, phase: Some(phase), ..CallEnd::SUCCESS };
         let end = match fault.kind {
             FaultKind::Timeout | FaultKind::Refused(Rule::TimedOut) => {
                 CallEnd { outcome, ..timed_out(passed, limits, phase) }

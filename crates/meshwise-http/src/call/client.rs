@@ -295,15 +295,8 @@ impl Sending<'_> {
             |timeout: Option<Duration>| timeout.map(|timeout| Deadline::after(now, timeout));
         let asked = [own, after(header), after(grpc_header)].into_iter().flatten().min();
         let deadline = [asked, inherited, limits.told()].into_iter().flatten().min();
-        if let Some(asked) = asked {
-            limits = limits.with_asked(asked);
-        }
-        if let Some(inherited) = inherited {
-            limits = limits.with_told(inherited);
-        }
-        if let Some(limit) = limit {
-            limits = limits.with_deadline(limit.moment());
-        }
+        limits = limits.with_asked(asked).with_told(inherited);
+        limits = limits.with_deadline(limit.map(|limit| limit.moment()));
 
         // A guard that knows of a limit enforces it.
         let left = |deadline: &Deadline| around.is_none_or(|around| !around.enforce(*deadline));

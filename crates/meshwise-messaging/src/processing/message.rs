@@ -194,11 +194,7 @@ impl Processing {
     }
 
     fn limits(&self) -> Limits {
-        let limits = Limits::new(self.began);
-        match self.deadline() {
-            Some(deadline) => limits.with_told(deadline),
-            None => limits,
-        }
+        Limits::new(self.began).with_told(self.deadline())
     }
 
     fn ready(&self) -> &Ready {

@@ -65,22 +65,15 @@ impl Began {
         }
     }
 
-    /// Returns how a call that went well is to be added, if it is measured.
-    #[inline]
-    pub(crate) fn elapsed(self, now: impl FnOnce() -> u64) -> Option<Elapsed> {
-        let thinning = (self.0 & ((1 << TICK_BITS) - 1)).checked_sub(1)?;
-        let ticks = (now() >> TICK_BITS).saturating_sub(self.0 >> TICK_BITS);
-        Some(Elapsed::Nanos { nanos: ticks << TICK_BITS, thinning: thinning as u32 })
+    pub(super) const fn at(now: u64, thinning: u32) -> Self {
+        Self(now >> TICK_BITS << TICK_BITS | (thinning + 1) as u64)
     }
-}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Elapsed {
-    /// It went well, in so many nanoseconds, and stands for `1 << thinning` calls. Made by
-    /// [`Began::elapsed`].
-    Nanos { nanos: u64, thinning: u32 },
-    /// The peer has too much to do. Each such call is added, measured or not.
-    Dropped,
+    /// Says how thin the choice was that it is one of, if it is measured.
+    #[inline]
+    const fn thinning(self) -> Option<u32> {
+        ((self.0 & ((1 << TICK_BITS) - 1)) as u32).checked_sub(1)
+    }
 }
 
 impl Sampler {
@@ -119,7 +112,7 @@ impl Sampler {
         if thinning > 0 && !self.picks(thinning) {
             return Began::default();
         }
-        Began(now() >> TICK_BITS << TICK_BITS | u64::from(thinning + 1))
+        Began::at(now(), thinning)
     }
 
     /// Picks one of each `1 << thinning` calls, another one each time: what comes in turn must not
@@ -133,24 +126,30 @@ impl Sampler {
         number & ((1 << thinning) - 1) == picked
     }
 
-    /// Takes the end of a call, and how many were in flight then, itself among them.
-    pub(crate) fn add(&self, elapsed: Elapsed, in_flight: u32) {
+    /// Takes the end of a call that went well, and how many were in flight then, itself among them.
+    pub(crate) fn well(&self, began: Began, now: impl FnOnce() -> u64, in_flight: u32) {
+        let Some(thinning) = began.thinning() else { return };
+        self.see(in_flight);
+        let ticks = (now() >> TICK_BITS).saturating_sub(began.0 >> TICK_BITS);
+        self.ticks.fetch_add(ticks.clamp(1, LONGEST >> TICK_BITS) << thinning, Ordering::Relaxed);
+        self.calls.fetch_add(1 << thinning, Ordering::Relaxed);
+        let measured = self.measured.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        if measured.is_multiple_of(4 * ENOUGH) {
+            // The window before was a quieter one.
+            let thinner = self.thinning.load(Ordering::Relaxed) + 1;
+            self.thinning.store(thinner.min(THINNEST), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes the end of a call, measured or not, that failed because the peer has too much to do.
+    pub(crate) fn drops(&self, in_flight: u32) {
+        self.see(in_flight);
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn see(&self, in_flight: u32) {
         if self.peak.load(Ordering::Relaxed) < in_flight {
             self.peak.fetch_max(in_flight, Ordering::Relaxed);
-        }
-        match elapsed {
-            Elapsed::Dropped => _ = self.dropped.fetch_add(1, Ordering::Relaxed),
-            Elapsed::Nanos { nanos, thinning } => {
-                let ticks = (nanos.min(LONGEST) >> TICK_BITS).max(1);
-                self.ticks.fetch_add(ticks << thinning, Ordering::Relaxed);
-                self.calls.fetch_add(1 << thinning, Ordering::Relaxed);
-                let measured = self.measured.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-                if measured.is_multiple_of(4 * ENOUGH) {
-                    // The window before was a quieter one.
-                    let thinner = self.thinning.load(Ordering::Relaxed) + 1;
-                    self.thinning.store(thinner.min(THINNEST), Ordering::Relaxed);
-                }
-            }
         }
     }
 

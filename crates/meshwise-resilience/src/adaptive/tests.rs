@@ -5,7 +5,7 @@ mod simulation;
 use super::{
     AdaptiveConfig,
     algorithms::{Limit, Sample},
-    sampler::{Began, ENOUGH, Elapsed, Sampler},
+    sampler::{Began, ENOUGH, Sampler},
 };
 use proptest::prelude::*;
 use std::{cell::Cell, time::Duration};
@@ -111,15 +111,15 @@ fn tick(sampler: &Sampler, now: u64) -> Option<u32> {
     limit.get()
 }
 
-fn well(nanos: u64) -> Elapsed {
-    Elapsed::Nanos { nanos, thinning: 0 }
+fn add(sampler: &Sampler, nanos: u64, in_flight: u32) {
+    sampler.well(Began::at(0, 0), || nanos, in_flight);
 }
 
 #[test]
 fn a_window_closes_when_it_is_over_and_has_seen_enough() {
     let config = AdaptiveConfig::gradient2().with_samples(Duration::from_secs(1), 3);
     let sampler = sampler(&config);
-    let add = || sampler.add(well(5 * MS), 20);
+    let add = || add(&sampler, 5 * MS, 20);
     (0..2).for_each(|_| add());
     assert_eq!(tick(&sampler, 1999 * MS), None, "not over");
     assert_eq!(tick(&sampler, 2000 * MS), None, "not enough");
@@ -128,7 +128,7 @@ fn a_window_closes_when_it_is_over_and_has_seen_enough() {
     // 20 + the root of 20, a fifth of the way.
     assert_eq!(tick(&sampler, 2100 * MS), Some(21));
     assert_eq!(tick(&sampler, 3200 * MS), None, "nothing since");
-    (0..2).for_each(|_| sampler.add(Elapsed::Dropped, 20));
+    (0..2).for_each(|_| sampler.drops(20));
     assert_eq!(tick(&sampler, 3200 * MS), None, "drops have to be enough, too");
     add();
     assert_eq!(tick(&sampler, 3200 * MS), Some(20), "two of three");
@@ -140,8 +140,9 @@ fn a_window_closes_when_it_is_over_and_has_seen_enough() {
 
 /// Begins and ends so many calls within a window; returns how many of them were measured.
 fn measured(sampler: &Sampler, calls: u32) -> u32 {
-    let elapsed = (0..calls).filter_map(|_| sampler.wants(|| MS).elapsed(|| 3 * MS));
-    elapsed.map(|elapsed| sampler.add(elapsed, 1)).count() as u32
+    let began = (0..calls).map(|_| sampler.wants(|| MS));
+    let measured = began.inspect(|began| sampler.well(*began, || 3 * MS, 1));
+    measured.filter(|began| *began != Began::default()).count() as u32
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn a_drop_counts_against_all_calls_not_only_the_measured() {
     let mut now = 1000 * MS;
     for _ in 0..3 {
         measured(&sampler, 9_900);
-        (0..100).for_each(|_| sampler.add(Elapsed::Dropped, 1));
+        (0..100).for_each(|_| sampler.drops(1));
         now += 1001 * MS;
         let dropped = sampler.sample(now, 10).unwrap().dropped;
         assert!((dropped / 0.01 - 1.0).abs() < 0.05, "{dropped}");
@@ -198,11 +199,8 @@ fn a_call_counts_in_the_window_that_it_ends_in_for_as_many_as_when_it_began() {
     assert!((99..=101).contains(&chosen), "{chosen}");
     now += 1001 * MS;
     assert_eq!(sampler.sample(now, 10), None);
-    began
-        .into_iter()
-        .filter_map(|began| began.elapsed(|| now))
-        .for_each(|elapsed| sampler.add(elapsed, 1));
-    (0..256 * 100).for_each(|_| sampler.add(well(2 * MS), 1));
+    began.into_iter().for_each(|began| sampler.well(began, || now, 1));
+    (0..256 * 100).for_each(|_| add(&sampler, 2 * MS, 1));
     // Half of them lasted 2 ms, and half 1001 ms.
     let time = sampler.sample(now, 10).unwrap().time.unwrap() / MS as f64;
     assert!((time / 501.5 - 1.0).abs() < 0.02, "{time}");
@@ -212,18 +210,18 @@ fn a_call_counts_in_the_window_that_it_ends_in_for_as_many_as_when_it_began() {
 fn no_time_overflows_the_sum() {
     let sampler = sampler(&AdaptiveConfig::gradient2());
     for _ in 0..100_000 {
-        sampler.add(Elapsed::Nanos { nanos: u64::MAX, thinning: 10 }, 1);
+        sampler.well(Began::at(0, 10), || u64::MAX, 1);
     }
     assert_eq!(sampler.sample(2001 * MS, 10).unwrap().time, Some(6e10), "a minute");
     // A clock that goes back while a call is in flight.
-    let back = sampler.wants(|| 5000 * MS).elapsed(|| MS);
-    assert!(matches!(back, Some(Elapsed::Nanos { nanos: 0, .. })), "{back:?}");
+    (0..10).for_each(|_| sampler.well(Began::at(5000 * MS, 0), || MS, 1));
+    assert_eq!(sampler.sample(3002 * MS, 10).unwrap().time, Some(64.0), "as little as there is");
 }
 
 #[test]
 fn a_sampler_that_was_stopped_applies_nothing() {
     let sampler = sampler(&AdaptiveConfig::gradient2());
-    (0..20).for_each(|_| sampler.add(well(MS), 20));
+    (0..20).for_each(|_| add(&sampler, MS, 20));
     let applied = Cell::new(false);
     sampler.set(None, 0, 7, || applied.set(true));
     assert!(applied.get() && !sampler.active());

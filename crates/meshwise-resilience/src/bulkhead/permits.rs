@@ -109,8 +109,7 @@ impl Permits {
         self.update(|seen| {
             // One that was released since goes to who comes first, and that is this caller.
             let taken = self.taken(seen);
-            let queued =
-                (seen.waiting < most).then(|| Use { waiting: seen.waiting + 1, ..seen });
+            let queued = (seen.waiting < most).then(|| Use { waiting: seen.waiting + 1, ..seen });
             place = match (taken, queued) {
                 (Some(_), _) => Place::Permit,
                 (None, Some(_)) => Place::Queued(number),

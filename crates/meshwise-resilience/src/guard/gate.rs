@@ -268,11 +268,7 @@ impl Gate {
             None => Limits::NONE,
         };
         // Retries that stand alone heed the request's deadline.
-        let told = if has::<P>(RETRY) { told().earliest() } else { None };
-        Ok(match told {
-            Some(told) => around.with_asked(told),
-            None => around,
-        })
+        Ok(if has::<P>(RETRY) { around.with_asked(told().earliest()) } else { around })
     }
 
     /// Returns the limits of another attempt, after those of the last.

@@ -100,7 +100,7 @@ impl<T> Routes<T> {
 pub(crate) struct Streaming {
     pub(crate) all: bool,
     /// Those of these gRPC methods, as `package.Service/Method` or `package.Service/*`.
-    pub(crate) methods: Vec<Box<str>>,
+    pub(crate) methods: Vec<String>,
 }
 
 impl Streaming {
@@ -108,7 +108,7 @@ impl Streaming {
         let method = path.trim_start_matches('/');
         self.methods.iter().any(|listed| match listed.strip_suffix("/*") {
             Some(service) => method.strip_prefix(service).is_some_and(|rest| rest.starts_with('/')),
-            None => **listed == *method,
+            None => *listed == *method,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::{
     AdaptiveConfig,
-    sampler::{Began, Elapsed, Sampler},
+    sampler::{Began, Sampler},
 };
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -54,12 +54,9 @@ fn simulate(
                     Answer::Dropped(_) => second.dropped += 1,
                 }
             }
-            let elapsed = match how {
-                Answer::Well(_) => began.elapsed(|| now),
-                Answer::Dropped(_) => Some(Elapsed::Dropped),
-            };
-            if let Some(elapsed) = elapsed {
-                sampler.add(elapsed, in_flight);
+            match how {
+                Answer::Well(_) => sampler.well(began, || now, in_flight),
+                Answer::Dropped(_) => sampler.drops(in_flight),
             }
             in_flight -= 1;
             sampler.tick(now, |new| limit = new);
@@ -182,9 +179,7 @@ fn samples(rate: u64, slow: u64, mut is_slow: impl FnMut(u64) -> bool) -> Vec<f6
             && end <= now
         {
             ends.pop();
-            if let Some(elapsed) = began.elapsed(|| end) {
-                sampler.add(elapsed, 1);
-            }
+            sampler.well(began, || end, 1);
         }
         if number > 0 && number.is_multiple_of(rate) {
             let sample = sampler.sample(now, 10).unwrap();
