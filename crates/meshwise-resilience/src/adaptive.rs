@@ -28,6 +28,7 @@ const MOST: u32 = 1_000_000;
 /// nothing, 30 % by 30 % (of which Gradient2 goes a fifth at each window), all of them by half.
 /// From a tenth on nothing raises it.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct AdaptiveConfig(pub(crate) AdaptiveSettings);
 
 setters! { AdaptiveConfig.0 {
@@ -43,14 +44,12 @@ setters! { AdaptiveConfig.0 {
 impl AdaptiveConfig {
     /// Compares the time now with its long average; for time that varies by itself. Slowness that
     /// lasts for minutes becomes the new average, and the limit grows again.
-    #[must_use]
     pub fn gradient2() -> Self {
         Self::by("gradient2")
     }
 
     /// Compares the time now with the shortest seen, and so keeps the peer's queue short; for time
     /// that is steady.
-    #[must_use]
     pub fn vegas() -> Self {
         Self::by("vegas")
     }

@@ -71,7 +71,6 @@ impl BreakerHandle {
     }
 
     /// Returns the settings in force.
-    #[must_use]
     pub fn config(&self) -> BreakerConfig {
         lock(&self.guard.inner).machine.config.clone()
     }

@@ -49,7 +49,6 @@ impl BulkheadHandle {
     }
 
     /// Returns the settings in force.
-    #[must_use]
     pub fn config(&self) -> BulkheadConfig {
         self.guard.config()
     }
@@ -94,6 +93,7 @@ pub struct BulkheadSnapshot {
 ///     .with_queue(10, Duration::from_millis(100));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct BulkheadConfig(pub(crate) BulkheadSettings);
 
 setters! { BulkheadConfig.0 = Self(config::defaults().bulkhead.clone()); {

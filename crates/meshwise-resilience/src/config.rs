@@ -126,7 +126,6 @@ macro_rules! setters {
 
         impl $config {
             /// Starts from the defaults.
-            #[must_use]
             pub fn new() -> Self {
                 Self::default()
             }
@@ -141,7 +140,6 @@ macro_rules! setters {
     )+ }) => {
         impl $config { $(
             $(#[doc = $doc])+
-            #[must_use]
             pub fn $name(mut self, $($arg: $type),*) -> Self {
                 $(
                     self.$section.$part = $part.0;

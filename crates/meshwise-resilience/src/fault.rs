@@ -47,6 +47,7 @@ use tower_service::Service;
 /// # Ok::<(), meshwise_resilience::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct FaultConfig(FaultSettings);
 
 /// What a request that is aborted gets for an answer.
@@ -66,7 +67,6 @@ setters! { FaultConfig.0 = Self(FaultSettings::default()); {
 
 impl FaultConfig {
     /// Makes the faults that are set; whether they are made is for the layer's handle to switch.
-    #[must_use]
     pub fn from_settings(settings: &FaultSettings) -> Self {
         let mut config = Self(settings.clone());
         config.0.enabled.clear();
@@ -75,7 +75,6 @@ impl FaultConfig {
 
     /// Answers a share of the requests, 0 to 1, itself; drawn apart from the delay, so a request
     /// can meet both. [`GrpcCode::Ok`] aborts nothing as gRPC: such a request gets a 503.
-    #[must_use]
     pub fn with_abort(mut self, share: f64, abort: Abort) -> Self {
         let said = &mut self.0.abort;
         *said = FaultAbortSettings::default();
@@ -90,7 +89,6 @@ impl FaultConfig {
     /// Meddles only with requests that have this header, with this value if one is given and not
     /// `*`. Several headers must all be there; of one that is given twice the later value counts.
     #[allow(clippy::needless_pass_by_value, reason = "as all setters take theirs")]
-    #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: Option<HeaderValue>) -> Self {
         let value = value.as_ref().map_or(ANY.into(), |v| String::from_utf8_lossy(v.as_bytes()));
         self.0.headers.entry(name.as_str()).set(value.into_owned());
@@ -182,7 +180,6 @@ impl FaultHandle {
     }
 
     /// Returns the settings.
-    #[must_use]
     pub fn config(&self) -> FaultConfig {
         lock(&self.guard.config).clone()
     }

@@ -83,7 +83,6 @@ front! {
 impl BulkheadLayer {
     /// Takes every response for one that streams: a call holds its place until its head, and not to the end of
     /// its body.
-    #[must_use]
     pub fn until_head(self) -> Self {
         self.change(|gate| gate.streaming.all = true)
     }
@@ -239,7 +238,6 @@ impl TimeoutLayer {
     }
 
     /// Covers the bodies of HTTP responses, too.
-    #[must_use]
     pub fn covering_body(self) -> TimeoutLayer<HttpCalls> {
         self.change(|gate| gate.enforce = Enforce::Whole).with_calls(HttpCalls::new())
     }

@@ -116,6 +116,7 @@ impl HedgeHandle {
 /// # Ok::<(), meshwise_resilience::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct HedgeConfig {
     pub(crate) budget: RetryBudget,
     quantile: f64,
@@ -127,14 +128,12 @@ impl HedgeConfig {
     /// Begins a second attempt when the first has taken longer than 95 % of the calls, paid for
     /// from this budget: that of the peer's retries, or one of its own, into which calls that go well
     /// pay.
-    #[must_use]
     pub const fn new(budget: RetryBudget) -> Self {
         let (least, most) = (Duration::from_millis(2), Duration::from_secs(1));
         Self { budget, quantile: 0.95, least, most }
     }
 
     /// Sets the share of calls, 0.5 to 0.999, that are over before a hedge begins; 0.95 by default.
-    #[must_use]
     pub const fn with_quantile(mut self, quantile: f64) -> Self {
         self.quantile = quantile;
         self
@@ -142,7 +141,6 @@ impl HedgeConfig {
 
     /// Sets the shortest and longest wait before a hedge, whatever the quantile is; 2 ms and 1 s by
     /// default. As long as nothing is known of the peer, the longest is waited.
-    #[must_use]
     pub const fn with_waits(mut self, least: Duration, most: Duration) -> Self {
         self.least = least;
         self.most = most;

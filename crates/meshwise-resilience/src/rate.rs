@@ -144,6 +144,7 @@ impl RateLimitHandle {
 
 /// Says how many calls may pass in a time.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct RateConfig(pub(crate) RateSettings);
 
 setters! { RateConfig.0 {
@@ -156,7 +157,6 @@ setters! { RateConfig.0 {
 
 impl RateConfig {
     /// Lets so many calls pass in this time, all of them at once if they come so; refuses the rest.
-    #[must_use]
     pub fn new(calls: u32, per: Duration) -> Self {
         let mut said = config::defaults().rate.clone();
         said.enabled.set(true);

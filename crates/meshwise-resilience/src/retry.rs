@@ -76,6 +76,7 @@ impl RetryHandle {
 
 /// Says how often, when and within which budget to try again.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct RetryConfig {
     pub(crate) said: RetrySettings,
     /// Takes the place of the one that is said.
@@ -99,7 +100,6 @@ setters! { RetryConfig.said = Self { said: config::defaults().retry.clone(), bud
 
 impl RetryConfig {
     /// Sets the budget; share one between all layers (and hedges) that call the same peer.
-    #[must_use]
     pub fn with_budget(mut self, budget: RetryBudget) -> Self {
         let said = &mut self.said.budget;
         *said = BudgetSettings::default();
@@ -117,7 +117,6 @@ impl RetryConfig {
     ///
     /// Each of these tries is taken off the attempts made here, so that retries do not multiply
     /// from hop to hop.
-    #[must_use]
     pub const fn with_incoming(mut self, incoming: fn() -> u32) -> Self {
         self.incoming = Some(incoming);
         self
@@ -386,6 +385,7 @@ impl Retries {
 /// Full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015): callers that failed
 /// together do not come back together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct Backoff {
     base: Duration,
     max: Duration,
@@ -396,13 +396,11 @@ impl Backoff {
     /// Begins with up to `base` before the first retry, and never waits longer than `max`.
     ///
     /// The default is `new(25 ms, 1 s)`.
-    #[must_use]
     pub const fn new(base: Duration, max: Duration) -> Self {
         Self { base, max, jitter: true }
     }
 
     /// Waits exactly as long as it may: for tests, and where a single caller retries.
-    #[must_use]
     pub const fn without_jitter(mut self) -> Self {
         self.jitter = false;
         self

@@ -28,6 +28,7 @@ const COME_BACK: Duration = Duration::from_secs(1);
 /// Requests whose [`Deadline`] (an extension of the request, or [`ShedLayer::with_incoming`]) has
 /// passed are refused in any case.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct ShedConfig(ShedSettings);
 
 setters! { ShedConfig.0 = Self(config::shed_defaults().clone()); {
@@ -40,7 +41,6 @@ setters! { ShedConfig.0 = Self(config::shed_defaults().clone()); {
 impl ShedConfig {
     /// Serves a path (the whole of it, as in `/healthz`) however much there is to do: a health check
     /// that is refused has a busy server killed. Default: none.
-    #[must_use]
     pub fn with_exempt_path(mut self, path: impl Into<String>) -> Self {
         let mut paths = self.0.exempt_paths.get().cloned().unwrap_or_default();
         paths.push(path.into());
@@ -49,7 +49,6 @@ impl ShedConfig {
     }
 
     /// Puts what is set over what is here; whether load is shed at all is for others to decide.
-    #[must_use]
     pub fn with_settings(mut self, settings: &ShedSettings) -> Self {
         self.0.overlay(settings);
         self.0.enabled.set(true);
@@ -130,7 +129,6 @@ impl ShedLayer {
 
     /// Sets how to find the deadline of the call that is being served, if a layer further out keeps
     /// it elsewhere than in the request's extensions. It is asked in `Service::call`.
-    #[must_use]
     pub fn with_incoming(self, incoming: fn() -> Option<Deadline>) -> Self {
         self.change(|gate| {
             let deadlines = gate.deadlines.as_mut().map(Arc::make_mut);

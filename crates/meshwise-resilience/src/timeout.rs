@@ -40,6 +40,7 @@ impl Handle<Deadlines> {
 /// # Ok::<(), meshwise_resilience::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[must_use]
 pub struct DeadlineConfig {
     pub(crate) total: Option<Duration>,
     /// Whether the total was set on purpose, or is a default.
@@ -51,14 +52,12 @@ pub struct DeadlineConfig {
 
 impl DeadlineConfig {
     /// Sets no limit of its own: only what the request and the incoming call say counts.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Sets the longest that a call may take in all: 1 ms to a year. It holds for responses that
     /// stream, too.
-    #[must_use]
     pub const fn with_total(mut self, total: Duration) -> Self {
         self.total = Some(total);
         self.on_purpose = true;
@@ -68,7 +67,6 @@ impl DeadlineConfig {
     /// Sets how to find the deadline of the incoming call on whose behalf this one is made.
     ///
     /// It is asked in `Service::call`, on the thread that calls.
-    #[must_use]
     pub const fn with_incoming(mut self, incoming: fn() -> Option<Deadline>) -> Self {
         self.incoming = Some(incoming);
         self
@@ -76,7 +74,6 @@ impl DeadlineConfig {
 
     /// Sets how to find the earliest of all limits that the incoming call was told, its caller's
     /// attempt limit among them. It bounds this call to the head of a response that streams.
-    #[must_use]
     pub const fn with_incoming_limit(mut self, limit: fn() -> Option<Deadline>) -> Self {
         self.incoming_limit = Some(limit);
         self
@@ -84,7 +81,6 @@ impl DeadlineConfig {
 
     /// Covers only the time until the response's head; its body may take as long as it likes, but
     /// for the deadlines of the request and the incoming call.
-    #[must_use]
     pub const fn until_head(mut self) -> Self {
         self.head_only = true;
         self

@@ -52,6 +52,7 @@ use std::{error::Error, fmt, sync::Arc, time::Instant};
 ///     .with_retried_code(GrpcCode::Aborted, true);
 /// ```
 #[derive(Clone, Default)]
+#[must_use]
 pub struct Classifier {
     /// `None`: the defaults.
     rules: Option<Arc<VerdictTables>>,
@@ -63,6 +64,7 @@ static DEFAULT: VerdictTables = VerdictTables::new();
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 #[non_exhaustive]
+#[must_use]
 pub struct Head {
     /// The HTTP status.
     pub status: StatusCode,
@@ -89,7 +91,6 @@ impl Head {
 
     /// Takes the call for one that went well, whatever its trailers will say: for a stream whose
     /// first message has come.
-    #[must_use]
     pub const fn streaming(mut self) -> Self {
         self.flags &= !UNTOLD;
         self
@@ -111,7 +112,6 @@ impl Head {
 
 impl Classifier {
     /// Starts from the table above.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -143,32 +143,27 @@ impl Classifier {
     }
 
     /// Sets what an HTTP status means.
-    #[must_use]
     pub fn with_status(self, status: StatusCode, verdict: Verdict) -> Self {
         self.change_status(status, |flags| with_verdict(flags, verdict))
     }
 
     /// Sets what a gRPC code means.
-    #[must_use]
     pub fn with_code(self, code: GrpcCode, verdict: Verdict) -> Self {
         self.change_code(code, |flags| with_verdict(flags, verdict))
     }
 
     /// Sets whether an HTTP status is tried again, for requests that may be repeated.
-    #[must_use]
     pub fn with_retried_status(self, status: StatusCode, retried: bool) -> Self {
         self.change_status(status, |flags| with_retry(flags, retried))
     }
 
     /// Sets whether a gRPC code is tried again, for requests that may be repeated.
-    #[must_use]
     pub fn with_retried_code(self, code: GrpcCode, retried: bool) -> Self {
         self.change_code(code, |flags| with_retry(flags, retried))
     }
 
     /// Counts what says that the peer is overloaded (429, `RESOURCE_EXHAUSTED`) against it, too, so
     /// that it opens a circuit breaker.
-    #[must_use]
     pub fn with_overload_as_failure(self) -> Self {
         self.change(|rules| {
             for flags in rules.statuses.iter_mut().chain(&mut rules.codes) {
@@ -180,20 +175,20 @@ impl Classifier {
     }
 
     /// Makes errors of type `E` transparent: their sources are looked into.
-    #[must_use]
     pub fn with_error<E: Error + 'static>(self) -> Self {
         self.change(|rules| rules.faults.view::<E>())
     }
 
     /// Adds a translation of errors into faults; it is asked for an error and each of its sources.
-    #[must_use]
     pub fn with_fault(self, rule: FaultRule) -> Self {
         self.change(|rules| rules.faults.rule(rule))
     }
+}
 
+#[doc(hidden)]
+impl Classifier {
     /// Tells whether two judge answers alike; how errors are looked into is not compared.
     #[must_use]
-    #[doc(hidden)]
     pub fn same_tables(&self, other: &Self) -> bool {
         let (one, other) = (self.rules(), other.rules());
         one.statuses == other.statuses && one.codes == other.codes
@@ -201,8 +196,6 @@ impl Classifier {
 
     /// Adds the translations of another classifier, whose tables are not looked at: what an adapter
     /// knows of errors stays known when tables are set.
-    #[must_use]
-    #[doc(hidden)]
     pub fn with_faults_of(self, other: &Self) -> Self {
         let added = other.faults();
         if added.is_empty() { self } else { self.change(|rules| rules.faults.add(added)) }
@@ -210,15 +203,12 @@ impl Classifier {
 
     /// Returns the translations of errors into faults.
     #[must_use]
-    #[doc(hidden)]
     pub fn faults(&self) -> &Faults {
         &self.rules().faults
     }
 
     /// Takes note of a response's head.
     #[inline]
-    #[must_use]
-    #[doc(hidden)]
     pub fn head(&self, protocol: Protocol, status: StatusCode, headers: &HeaderMap) -> Head {
         let rules = self.rules();
         let (code, flags) = match protocol {
@@ -238,7 +228,6 @@ impl Classifier {
     /// end of the body will tell.
     #[inline]
     #[must_use]
-    #[doc(hidden)]
     pub fn answered(
         &self,
         side: Side,
@@ -259,7 +248,6 @@ impl Classifier {
     /// Judges a response that is complete.
     #[inline]
     #[must_use]
-    #[doc(hidden)]
     pub fn complete(
         &self,
         side: Side,
@@ -282,7 +270,6 @@ impl Classifier {
     /// Judges a call that failed: the service returned an error, or the body broke off. `now` is read
     /// from the clock that the limits are held against.
     #[must_use]
-    #[doc(hidden)]
     pub fn failed(
         &self,
         side: Side,
@@ -330,7 +317,6 @@ impl Classifier {
     /// Judges a call that is dropped: its future, or its response's body. `whole` says that all of
     /// the response had come. What a reader had waited for when a limit passed was cut by that limit.
     #[must_use]
-    #[doc(hidden)]
     pub fn dropped(
         &self,
         side: Side,
@@ -360,7 +346,6 @@ impl Classifier {
     /// Judges a call that is broken off at its limit. `pending` says that the peer was waited for,
     /// not its reader.
     #[must_use]
-    #[doc(hidden)]
     pub fn expired(
         &self,
         head: Option<Head>,
@@ -381,10 +366,10 @@ impl fmt::Debug for Classifier {
     }
 }
 
+#[doc(hidden)]
 impl CallEnd {
     /// Returns what the call says of the peer: what a circuit breaker counts.
     #[must_use]
-    #[doc(hidden)]
     pub const fn health(&self) -> Health {
         match (self.blame, self.phase) {
             (Blame::Peer | Blame::Instance, _) => Health::Failed,

@@ -39,9 +39,17 @@ impl CallEnd {
         retry_after: None,
     };
 
+    /// Returns what stands in `error.type`, if the call did not succeed.
+    #[must_use]
+    pub const fn error_type(&self) -> Option<ErrorType> {
+        self.outcome.error_type()
+    }
+}
+
+#[doc(hidden)]
+impl CallEnd {
     /// A guard on this side refused the call: the peer was not asked.
     #[must_use]
-    #[doc(hidden)]
     pub const fn refused(rule: Rule) -> Self {
         Self {
             outcome: Outcome::Failure(rule.error_type()),
@@ -56,7 +64,6 @@ impl CallEnd {
 
     /// Its caller gave it up, while it was in this phase.
     #[must_use]
-    #[doc(hidden)]
     pub const fn given_up(phase: Phase) -> Self {
         Self {
             outcome: Outcome::Cancelled,
@@ -65,12 +72,6 @@ impl CallEnd {
             phase: Some(phase),
             ..Self::SUCCESS
         }
-    }
-
-    /// Returns what stands in `error.type`, if the call did not succeed.
-    #[must_use]
-    pub const fn error_type(&self) -> Option<ErrorType> {
-        self.outcome.error_type()
     }
 }
 

@@ -52,6 +52,7 @@ pub enum FaultKind {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct Fault {
     /// The kind of error.
     #[doc(hidden)]
@@ -70,7 +71,6 @@ pub struct Fault {
 
 impl Fault {
     /// Creates a fault; what its kind implies about `sent` is filled in.
-    #[must_use]
     pub const fn new(kind: FaultKind) -> Self {
         let (phase, sent) = match kind {
             FaultKind::Connect => (Some(Phase::Connecting), Some(false)),
@@ -83,20 +83,17 @@ impl Fault {
 
     /// Only gives an error its word in `error.type`; all else is left to the errors below it.
     #[doc(hidden)]
-    #[must_use]
     pub const fn named(name: ErrorType) -> Self {
         Self { name: Some(name), ..Self::new(FaultKind::Other) }
     }
 
     /// Sets what the call was doing.
-    #[must_use]
     pub const fn with_phase(mut self, phase: Phase) -> Self {
         self.phase = Some(phase);
         self
     }
 
     /// Sets whether the peer may have seen the request.
-    #[must_use]
     pub const fn with_sent(mut self, sent: bool) -> Self {
         self.sent = Some(sent);
         self
@@ -201,7 +198,6 @@ impl Faults {
     }
 
     /// Returns what is known of an error and its sources.
-    #[must_use]
     pub fn of_chain(&self, error: &(dyn Error + 'static)) -> Fault {
         let links = iter::successors(Some(error), |&error| error.source()).take(DEPTH);
         let known = links.flat_map(|error| {

@@ -15,13 +15,12 @@ macro_rules! codes {
         #[allow(clippy::exhaustive_enums, reason = "complete by nature")]
         pub enum GrpcCode { $($(#[$doc])* $variant = $value,)* }
 
+        #[doc(hidden)]
         impl GrpcCode {
             /// Lists all codes, in numeric order.
-            #[doc(hidden)]
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// Returns the name that `rpc.status_code` carries, such as `NOT_FOUND`.
-            #[doc(hidden)]
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
@@ -67,10 +66,10 @@ codes! {
     Unauthenticated = 16 "UNAUTHENTICATED",
 }
 
+#[doc(hidden)]
 impl GrpcCode {
     /// Returns the code of a number; one that gRPC does not know is [`GrpcCode::Unknown`].
     #[must_use]
-    #[doc(hidden)]
     pub fn from_number(number: u32) -> Self {
         Self::ALL.get(number as usize).copied().unwrap_or(Self::Unknown)
     }
@@ -78,7 +77,6 @@ impl GrpcCode {
     /// Reads `grpc-status` from headers or trailers: `None` if it is absent,
     /// [`GrpcCode::Unknown`] if it is no number.
     #[must_use]
-    #[doc(hidden)]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         headers.get(&GRPC_STATUS).map(Self::from_value)
     }
@@ -112,7 +110,6 @@ impl GrpcCode {
     /// Maps the HTTP status of an answer that carries no `grpc-status`
     /// (gRPC's "HTTP to gRPC Status Code Mapping").
     #[must_use]
-    #[doc(hidden)]
     pub fn from_http(status: StatusCode) -> Self {
         match status.as_u16() {
             400 => Self::Internal,

@@ -20,7 +20,6 @@ impl Protocol {
     /// Tells the protocol from a message's `content-type` (`application/grpc` and its `+` and
     /// `;` variants; grpc-web is HTTP here, for its status stands in the body).
     #[must_use]
-    #[doc(hidden)]
     #[inline]
     pub fn of(headers: &HeaderMap) -> Self {
         if headers.is_empty() {
@@ -31,7 +30,6 @@ impl Protocol {
 
     /// Tells the protocol from a message's `content-type`, if it has one.
     #[must_use]
-    #[doc(hidden)]
     pub fn of_content_type(value: Option<&HeaderValue>) -> Self {
         const GRPC: &[u8] = b"application/grpc";
         let grpc = value
@@ -45,7 +43,6 @@ impl Protocol {
     /// Tells the protocol of a request that is sent: what its `content-type` says, unless its answer
     /// is to tell ([`AnswerTells`]).
     #[must_use]
-    #[doc(hidden)]
     #[inline]
     pub fn of_sent<B>(request: &Request<B>) -> (Self, Option<AnswerTells>) {
         match Self::of(request.headers()) {

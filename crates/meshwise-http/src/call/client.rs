@@ -65,14 +65,7 @@ impl Call {
         let mut recording = false;
         let mut goes_by_ids = true;
         let cx = match &shared.tracing {
-            // Whatever span is current stays so.
-            None => around,
-            // An exporter's own calls, for one: they go by no ids at all.
-            Some(_) if around.is_telemetry_suppressed() => {
-                goes_by_ids = false;
-                around
-            }
-            Some(tracing) => {
+            Some(tracing) if !around.is_telemetry_suppressed() => {
                 let build = || {
                     let now = clock::wall_time(started);
                     recorded_at = Some(now);
@@ -97,6 +90,8 @@ impl Call {
                 recording = records;
                 cx
             }
+            // Whatever span is current stays so. What is suppressed, an exporter's own call for one, writes no ids.
+            _ => around,
         };
         let current = cx.span();
         let current = if goes_by_ids { current.span_context() } else { &SpanContext::NONE };
@@ -296,7 +291,7 @@ impl Sending<'_> {
         let asked = [own, after(header), after(grpc_header)].into_iter().flatten().min();
         let deadline = [asked, inherited, limits.told()].into_iter().flatten().min();
         limits = limits.with_asked(asked).with_told(inherited);
-        limits = limits.with_deadline(limit.map(|limit| limit.moment()));
+        limits = limits.with_deadline(limit.map(Deadline::moment));
 
         // A guard that knows of a limit enforces it.
         let left = |deadline: &Deadline| around.is_none_or(|around| !around.enforce(*deadline));

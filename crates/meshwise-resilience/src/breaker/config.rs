@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// Sets when a circuit breaker opens, for how long, and what closes it again.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct BreakerConfig(pub(crate) BreakerSettings);
 
 setters! { BreakerConfig.0 = Self(config::defaults().breaker.clone()); {

@@ -101,9 +101,13 @@ pub trait CallKind<Req, Res, P: Plan>: RequestKind<Req> {
     /// The response as it is handed on, carrying the ticket until its end.
     type Response;
 
-    /// Takes note of a response, and says whether to try again. The ticket of a call that is over is ended;
-    /// otherwise the response will do it.
-    fn answered(pending: &Self::Pending, response: &Res, ticket: &mut Ticket<P>) -> RetryVerdict;
+    /// Takes note of a response, and says whether to try again. The ticket of a call that is over is ended, as
+    /// here; otherwise the response will do it.
+    #[inline(always)]
+    fn answered(_: &Self::Pending, _: &Res, ticket: &mut Ticket<P>) -> RetryVerdict {
+        ticket.well();
+        RetryVerdict::Well
+    }
 
     /// Hands the response on; takes the ticket if the response is to carry it.
     fn response(
@@ -344,12 +348,6 @@ impl<K: RateKey<Req> + Clone, Req> RequestKind<Req> for AnyCalls<K> {
 
 impl<K: RateKey<Req> + Clone, Req, Res, P: Plan> CallKind<Req, Res, P> for AnyCalls<K> {
     type Response = Res;
-
-    #[inline(always)]
-    fn answered((): &(), _: &Res, ticket: &mut Ticket<P>) -> RetryVerdict {
-        ticket.well();
-        RetryVerdict::Well
-    }
 
     fn response((): &(), response: Res, _: &mut Option<Ticket<P>>) -> Res {
         response

@@ -268,6 +268,7 @@ debug!("Guarded", [S, K, P] Guarded<S, K, P>, guarded: "peer" = guarded.gate.pee
 ///
 /// One layer is one guard: all services it makes, and their clones, share it. What its services do at
 /// `poll_ready` and `call` stands at [`Guarded`].
+#[must_use]
 pub struct GuardLayer<G, K> {
     pub(crate) gate: Arc<Gate>,
     pub(crate) guard: Arc<G>,
@@ -286,13 +287,11 @@ impl<G, K> GuardLayer<G, K> {
 
     /// Sets how answers and errors are judged: what counts against the peer, what is tried again, what
     /// is overload.
-    #[must_use]
     pub fn with_classifier(self, classifier: Classifier) -> Self {
         self.change(|gate| gate.classifier = classifier)
     }
 
     /// Guards another kind of calls; the guard stays the same one.
-    #[must_use]
     pub fn with_calls<L>(self, kind: L) -> GuardLayer<G, L> {
         GuardLayer { gate: self.gate, guard: self.guard, kind }
     }

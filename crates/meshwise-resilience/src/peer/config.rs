@@ -35,6 +35,7 @@ use std::{fmt, mem, time::Duration};
 /// To put another guard in the place of one of these, leave that one out and wrap the service in
 /// your own, or stack the layers yourself in the order of [`PeerLayer`](super::PeerLayer).
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct PeerConfig {
     /// All that can be said without code, but for where the peer is, faults, and routes.
     pub(super) said: PeerSettings,
@@ -53,6 +54,7 @@ pub struct PeerConfig {
 /// What is not set is as for the peer; a bulkhead, breaker or rate limit that is set is the route's
 /// own, in the place of the peer's, and one that is left out is none.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct RouteConfig(pub(super) RouteSettings);
 
 setters! { RouteConfig.0 = Self(RouteSettings::default()); {
@@ -114,7 +116,6 @@ setters! { PeerConfig.said = Self {
 
 impl PeerConfig {
     /// Says which gRPC methods stream: `package.Service/Method`, or `package.Service/*`.
-    #[must_use]
     pub fn with_streaming<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         let listed = &mut self.said.streaming.methods;
         let mut all = listed.get().cloned().unwrap_or_default();
@@ -134,7 +135,6 @@ impl PeerConfig {
     ///     .with_route("GET /reports/{id}", RouteConfig::new().with_timeout(Duration::from_secs(8)))
     ///     .with_route("stock.v1.Stock/Watch", RouteConfig::new().streaming());
     /// ```
-    #[must_use]
     pub fn with_route(mut self, route: impl Into<String>, settings: RouteConfig) -> Self {
         self.routes.push((route.into(), settings));
         self
@@ -143,7 +143,6 @@ impl PeerConfig {
     /// Sets how to find out what bounds the incoming call on whose behalf a call is made, and how many
     /// times it had been tried before. An attempt gets at most 0.8 of what is left of the incoming call's
     /// earliest limit, so that this service's own attempts end before its caller gives up.
-    #[must_use]
     #[doc(hidden)]
     pub fn with_incoming(mut self, deadlines: DeadlineConfig, attempt: fn() -> u32) -> Self {
         (self.incoming, self.incoming_attempt) = (deadlines, Some(attempt));
@@ -152,7 +151,6 @@ impl PeerConfig {
 
     /// Sets the name of the header by which a request tells how much time the call has, in milliseconds;
     /// `x-request-timeout-ms` by default.
-    #[must_use]
     #[doc(hidden)]
     pub fn with_timeout_header(mut self, header: HeaderName) -> Self {
         self.timeout_header = Some(header);
@@ -161,7 +159,6 @@ impl PeerConfig {
 
     /// Sets how often, when and within which budget calls are tried again; how to find the incoming
     /// call's attempts, and which methods may be repeated, stays as it was.
-    #[must_use]
     pub fn with_retry(mut self, retry: RetryConfig) -> Self {
         let methods = mem::take(&mut self.said.retry.idempotent_methods);
         self.said.retry = retry.said;
@@ -173,7 +170,6 @@ impl PeerConfig {
 
     /// Sets which calls are tried again.
     #[allow(clippy::needless_pass_by_value, reason = "as all setters take theirs")]
-    #[must_use]
     pub fn with_retries(mut self, retries: HttpRetries) -> Self {
         self.said.retry.idempotent_methods.set(retries.methods());
         self
@@ -181,14 +177,12 @@ impl PeerConfig {
 
     /// Sets how answers and errors are judged: what counts against the peer, what is tried again,
     /// what is overload.
-    #[must_use]
     pub fn with_classifier(mut self, classifier: Classifier) -> Self {
         self.classifier = classifier;
         self
     }
 
     /// Returns how answers and errors are judged.
-    #[must_use]
     #[doc(hidden)]
     pub const fn classifier(&self) -> &Classifier {
         &self.classifier
@@ -245,7 +239,6 @@ impl PeerConfig {
     ///
     /// Routes that are named here too are changed; others stand before the first that is no more
     /// particular than they are. Where the peer is, and faults, are for others to set.
-    #[must_use]
     pub fn with_settings(mut self, settings: &PeerSettings) -> Self {
         let budget = &settings.retry.budget;
         if budget.share.is_set() || budget.per_second.is_set() {

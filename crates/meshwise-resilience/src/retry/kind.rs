@@ -69,12 +69,6 @@ impl<Req: Clone> RequestKind<Req> for AnyRetries {
 impl<Req: Clone, Res, P: Plan> CallKind<Req, Res, P> for AnyRetries {
     type Response = Res;
 
-    #[inline(always)]
-    fn answered(_: &Self::Pending, _: &Res, ticket: &mut Ticket<P>) -> RetryVerdict {
-        ticket.well();
-        RetryVerdict::Well
-    }
-
     fn response(_: &Self::Pending, response: Res, _: &mut Option<Ticket<P>>) -> Res {
         response
     }
@@ -97,19 +91,18 @@ pub struct Idempotent(pub bool);
 /// `WATCHED` says whether responses are watched to the end of their bodies, too, as those of a
 /// [`PeerLayer`](crate::PeerLayer) are; a layer that retries has no more to do with one.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[must_use]
 pub struct HttpRetries<const WATCHED: bool = false> {
     methods: Arc<[Box<str>]>,
 }
 
 impl HttpRetries {
     /// Retries requests that may be repeated.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Says that a gRPC method (`package.Service/Method`) may be repeated.
-    #[must_use]
     pub fn with_idempotent_method(mut self, method: &str) -> Self {
         let method = method.trim_start_matches('/').into();
         self.methods = self.methods.iter().cloned().chain([method]).collect();
