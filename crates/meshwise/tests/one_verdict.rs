@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tonic::{Status, body::Body};
 use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
@@ -195,4 +195,87 @@ async fn an_upload_that_its_caller_gives_up_has_not_timed_out() {
     let stock = Stock::new(|guards| guards.with_total(secs(4)), |request| reader(false, request));
     stock.call(post("/", false, Body::new(Pieces::new(20))), secs(9)).await;
     assert_eq!(stock.ended(), (Some("timeout".to_owned()), false));
+}
+
+/// Answers after half a second with these pieces, and goes on to read the request; of `gives_up` pieces it has had enough.
+async fn early(
+    request: Request<Body>,
+    pieces: impl FnOnce() -> Pieces,
+    gives_up: Option<usize>,
+) -> Result<Response<Body>, Status> {
+    let grpc = request.headers().contains_key("content-type");
+    let mut upload = request.into_body();
+    tokio::spawn(async move {
+        for _ in 0..gives_up.unwrap_or(usize::MAX) {
+            if upload.frame().await.is_none() {
+                break;
+            }
+        }
+    });
+    // As over a network: it is read before the head is there.
+    sleep(Duration::from_millis(500)).await;
+    Ok(answer(grpc, Body::new(pieces())))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_begins_early_streams_while_the_upload_runs_and_has_its_limits_from_then_on()
+{
+    // Seconds of upload, of which so many are read, of the answer, and after which it is cut.
+    for (upload, read, flows, hangs, cut) in [
+        (12, None, 15, false, None),
+        // The default total of ten seconds, from the upload's end on.
+        (12, None, 3, true, Some(22)),
+        (12, None, 40, false, Some(22)),
+        (30, Some(5), 3, true, Some(15)),
+        // An upload that is over at the head: ten seconds in all.
+        (0, None, 3, true, Some(10)),
+    ] {
+        let answer = move |request| {
+            let pieces = move || if hangs { Pieces::and_hangs(flows) } else { Pieces::new(flows) };
+            early(request, pieces, read)
+        };
+        let stock = Stock::new(|guards| guards, answer);
+        let began = Instant::now();
+        stock.call(post("/", false, Body::new(Pieces::new(upload))), secs(1_000)).await;
+        let took = began.elapsed().as_secs();
+        let expected = cut.unwrap_or(flows.into());
+        assert_eq!(took, expected, "{upload} {read:?} {flows}");
+        let failed = cut.is_some();
+        let error = failed.then(|| "timeout".to_owned());
+        assert_eq!(stock.ended(), (error, failed), "{upload} {read:?} {flows}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_leaves_an_early_answer_leaves_its_head_s_verdict() {
+    // Seconds of upload, and after how many milliseconds the reader leaves, which waits for a second piece.
+    for (upload, leaves, timed_out) in
+        [(30, 11_000, false), (30, 25_000, false), (5, 14_900, false), (5, 14_999, true)]
+    {
+        let answer = |request| early(request, || Pieces::and_hangs(1), None);
+        let stock = Stock::new(|guards| guards, answer);
+        let upload = Body::new(Pieces::new(upload));
+        stock.call(post("/", false, upload), Duration::from_millis(leaves)).await;
+        let error = timed_out.then(|| "timeout".to_owned());
+        assert_eq!(stock.ended(), (error, timed_out), "{leaves} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_directions_of_a_grpc_call_flow_as_long_as_they_like() {
+    let message = || Bytes::from_static(&[0, 0, 0, 0, 0]);
+    let stock = Stock::new(
+        |guards| guards,
+        move |request: Request<Body>| async move {
+            // An answer to each message, once all of it is there.
+            let answers = request.into_body().map_frame(move |_| Frame::data(message()));
+            Ok(answer(true, Body::new(answers)))
+        },
+    );
+    let began = Instant::now();
+    stock.call(post("/shop.Stock/Talk", true, Body::new(Pieces::new(60))), secs(1_000)).await;
+    assert_eq!(began.elapsed(), secs(60));
+    assert!(stock.breaker().failed <= 1, "the end without a status");
+    let (error, _) = stock.ended();
+    assert_ne!(error.as_deref(), Some("timeout"));
 }

@@ -5,7 +5,7 @@ use super::{
     AllGuards, Plan, Timer,
     ticket::{Ticket, end_on_panic},
 };
-use crate::{clock, debug::debug};
+use crate::{clock, debug::debug, retry::Upload};
 use bytes::Buf;
 use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
@@ -34,6 +34,16 @@ pin_project! {
         timer: Timer,
         watch: Watch<P>,
     }
+
+    impl<B, P: Plan> PinnedDrop for GuardedBody<B, P> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let (Some(upload), Some(ticket)) = (&this.watch.upload, &mut this.watch.ticket) {
+                let _shown = ticket.give_up_after(upload.sent());
+                this.inner.set(None);
+            }
+        }
+    }
 }
 
 /// What is known of the call while its body flows.
@@ -45,6 +55,8 @@ struct Watch<P: Plan> {
     /// When it is broken off; `u64::MAX` for never.
     until: u64,
     since: Since,
+    /// The request's body, if that was being sent when the answer began: as long as it flows, so may the answer.
+    upload: Option<Upload>,
 }
 
 /// What the time goes into, and since when.
@@ -81,6 +93,7 @@ impl<B: Body, P: Plan> GuardedBody<B, P> {
         ticket: &mut Option<Ticket<P>>,
         protocol: Protocol,
         streams: bool,
+        upload: Option<Upload>,
     ) -> Self {
         let (mut messages, mut until, mut since) = (None, u64::MAX, Since::Unknown);
         if let Some(ticket) = ticket {
@@ -98,7 +111,7 @@ impl<B: Body, P: Plan> GuardedBody<B, P> {
             }
             until = ticket.body_until();
         }
-        let watch = Watch { ticket: ticket.take(), messages, until, since };
+        let watch = Watch { ticket: ticket.take(), messages, until, since, upload };
         Self { inner: Some(inner), timer: Timer::default(), watch }
     }
 }
@@ -120,6 +133,14 @@ impl<P: Plan> Watch<P> {
             ticket.streams();
             self.until = ticket.body_until();
         }
+    }
+
+    /// Its time is up: tells whether the time of this side, which is taken off, leaves it some.
+    fn has_time(&mut self) -> bool {
+        let (Some(upload), Some(ticket)) = (&self.upload, &mut self.ticket) else { return false };
+        let left = ticket.sent_body(upload.sent());
+        self.until = ticket.body_until();
+        left
     }
 
     #[cold]
@@ -218,7 +239,7 @@ where
                 let handed_out = |ticket| Since::handed_out(ticket, true);
                 watch.since = watch.ticket.as_mut().map_or(Since::Unknown, handed_out);
                 // A stream that always has more must not outrun its limit.
-                if watch.until == u64::MAX || clock::coarse() < watch.until {
+                if watch.until == u64::MAX || clock::coarse() < watch.until || watch.has_time() {
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 watch.until
@@ -234,12 +255,17 @@ where
                 {
                     watch.since = Since::Waiting(clock::exact());
                 }
-                let until = watch.until;
-                if until == u64::MAX {
-                    return Poll::Pending;
+                loop {
+                    let until = watch.until;
+                    if until == u64::MAX {
+                        return Poll::Pending;
+                    }
+                    ready!(this.timer.poll(until, cx));
+                    if !watch.has_time() {
+                        break until;
+                    }
+                    this.timer.clear();
                 }
-                ready!(this.timer.poll(until, cx));
-                until
             }
         };
         let error = watch.expired(late);
@@ -260,7 +286,8 @@ where
 impl<B: Default, P: Plan> Default for GuardedBody<B, P> {
     /// Wraps a default body; no call is guarded.
     fn default() -> Self {
-        let watch = Watch { ticket: None, messages: None, until: u64::MAX, since: Since::Unknown };
+        let (until, since) = (u64::MAX, Since::Unknown);
+        let watch = Watch { ticket: None, messages: None, until, since, upload: None };
         Self { inner: Some(B::default()), timer: Timer::default(), watch }
     }
 }

@@ -4,7 +4,7 @@ use super::{Gate, GuardedBody, Plan, Ticket, body};
 use crate::{
     clock,
     rate::RateKey,
-    retry::{RetryVerdict, Sent, Tries},
+    retry::{RetryVerdict, Sent, Tries, Upload},
     timeout::Told,
 };
 use http::{HeaderMap, HeaderName, Request, Response};
@@ -201,19 +201,18 @@ impl HttpPending {
         self,
         response: Response<B>,
         ticket: &mut Option<Ticket<P>>,
-        sent: Option<Sent>,
+        upload: Option<Upload>,
     ) -> Response<GuardedBody<B, P>> {
         let (head, body) = response.into_parts();
         let protocol = self.settled(&head.headers);
         let streams = self.streaming || body::by_head(protocol, head.status, &head.headers);
         if let Some(ticket) = ticket {
-            ticket.limits = match sent {
-                // The caller goes on sending: it is no call whose time a default knows.
-                Some(Sent::Waits) => ticket.limits.for_stream(),
-                _ => ticket.limits.past_head(),
+            ticket.limits = match upload {
+                Some(_) => ticket.limits.for_exchange(),
+                None => ticket.limits.past_head(),
             };
         }
-        Response::from_parts(head, GuardedBody::new(body, ticket, protocol, streams))
+        Response::from_parts(head, GuardedBody::new(body, ticket, protocol, streams, upload))
     }
 }
 

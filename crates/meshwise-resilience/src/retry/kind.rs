@@ -284,7 +284,7 @@ where
         response: Response<RB>,
         ticket: &mut Option<Ticket<P>>,
     ) -> Self::Response {
-        kept.http.response(response, ticket, kept.body.sent())
+        kept.http.response(response, ticket, kept.body.upload())
     }
 }
 

@@ -12,7 +12,10 @@ use std::{
     error::Error,
     mem,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -25,6 +28,24 @@ pub enum Sent {
     Waits,
     /// What this side had made of it was there at this moment: since then it is the peer's turn.
     Since(u64),
+}
+
+/// Tells how far the body of a request has got whose answer has begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Upload(Arc<AtomicU64>);
+
+impl Upload {
+    pub(crate) fn sent(&self) -> Sent {
+        match self.0.load(Relaxed) {
+            u64::MAX => Sent::Waits,
+            moment => Sent::Since(moment),
+        }
+    }
+
+    fn tell(&self, sent: Sent) {
+        let told = if let Sent::Since(moment) = sent { moment } else { u64::MAX };
+        self.0.store(told, Relaxed);
+    }
 }
 
 /// Passes a request's body on, and keeps it for another attempt.
@@ -69,6 +90,10 @@ pub(super) struct Flow<B> {
     waker: Option<Waker>,
     /// Whether the source is waited for, or since when it is not.
     sent: Sent,
+    /// Who wants to know that from here on.
+    upload: Option<Upload>,
+    /// It has said that there is no more.
+    over: bool,
 }
 
 /// A body that lies ready as a whole is looked at up to this length, where nothing is kept.
@@ -124,6 +149,8 @@ where
             turn: 0,
             waker: None,
             sent: Sent::Since(0),
+            upload: None,
+            over: false,
         };
         // One that says it is no longer than that may lie ready in one piece. It is polled once, without
         // anyone to wake: the next poll brings a waker.
@@ -167,6 +194,21 @@ impl<B> KeptBody<B> {
             Self::Whole(_) => None,
             Self::Stream(flow) => Some(lock(flow).sent),
         }
+    }
+
+    /// Follows the body, if it is a stream that is being sent.
+    pub(super) fn upload(&self) -> Option<Upload> {
+        let Self::Stream(flow) = self else { return None };
+        // Otherwise no one reads it any more.
+        let is_read = Arc::strong_count(flow) > 1;
+        let mut flow = lock(flow);
+        if !is_read || flow.over {
+            return None;
+        }
+        let upload = Upload(Arc::default());
+        upload.tell(flow.sent);
+        flow.upload = Some(upload.clone());
+        Some(upload)
     }
 
     pub(super) fn again(&mut self) -> Option<ReplayBody<B>> {
@@ -220,20 +262,22 @@ where
             flow.forget();
         }
         let Poll::Ready(frame) = Pin::new(&mut flow.source).poll_frame(cx) else {
-            flow.sent = Sent::Waits;
+            flow.set_sent(Sent::Waits);
             if flow.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
                 flow.waker = Some(cx.waker().clone());
             }
             return Poll::Pending;
         };
-        flow.sent = Sent::Since(clock::coarse());
+        flow.set_sent(Sent::Since(clock::coarse()));
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(Ok(flow.pass(frame, &mut self.at))),
             Some(Err(error)) => {
+                flow.over = true;
                 flow.forget();
                 Some(Err(error.into()))
             }
             None => {
+                flow.over = true;
                 if flow.state == FlowState::Keeping {
                     flow.state = FlowState::Ended;
                     self.at = END;
@@ -249,8 +293,22 @@ impl<B> Drop for Reader<B> {
         let mut flow = lock(&self.flow);
         // No one waits for the source any more: what is left of the call is up to the peer.
         if flow.turn == self.turn && flow.sent == Sent::Waits {
-            flow.sent = Sent::Since(clock::coarse());
+            flow.set_sent(Sent::Since(clock::coarse()));
         }
+    }
+}
+
+impl<B> Flow<B> {
+    fn set_sent(&mut self, sent: Sent) {
+        self.sent = sent;
+        if let Some(upload) = &self.upload {
+            upload.tell(sent);
+        }
+    }
+
+    fn forget(&mut self) {
+        self.state = FlowState::Gone;
+        self.kept = Vec::new();
     }
 }
 
@@ -281,11 +339,6 @@ impl<B: Body> Flow<B> {
                 Frame::trailers(trailers)
             }
         }
-    }
-
-    fn forget(&mut self) {
-        self.state = FlowState::Gone;
-        self.kept = Vec::new();
     }
 }
 
