@@ -228,14 +228,8 @@ impl Bulkhead {
     #[inline]
     pub(crate) fn permit(&self) -> Permit {
         self.show();
-        Permit {
-            began: if self.sampler.active() { self.sample_begins() } else { Began::default() },
-        }
-    }
-
-    #[inline(never)]
-    fn sample_begins(&self) -> Began {
-        self.sampler.wants(clock::exact)
+        let measured = self.sampler.active().then(|| self.sampler.wants(clock::exact));
+        Permit { began: measured.unwrap_or_default() }
     }
 
     pub(crate) fn refuse(&self) -> Refused {

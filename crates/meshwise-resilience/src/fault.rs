@@ -111,19 +111,14 @@ impl FaultConfig {
         })
     }
 
-    fn delay(&self) -> (f64, Duration) {
-        (self.0.delay.share.or_none(), self.0.delay.time.or_none())
-    }
-
-    fn abort(&self) -> (f64, Abort) {
+    fn abort(&self) -> Abort {
         let said = &self.0.abort;
         let status = u16::try_from(said.status.or_none()).ok();
         let status = status.and_then(|status| StatusCode::from_u16(status).ok());
-        let abort = match said.grpc_code.or_none() {
+        match said.grpc_code.or_none() {
             0 => Abort::Status(status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE)),
             code => Abort::Grpc(GrpcCode::from_number(code)),
-        };
-        (said.share.or_none(), abort)
+        }
     }
 }
 
@@ -210,8 +205,9 @@ impl<S> FaultService<S> {
         }
         // Of [0, 1): a share of 0 is never, and of 1 always.
         let hit = |share: f64| meshwise_core::internal::random::f64() < share;
-        let (delay, abort) = (config.delay(), config.abort());
-        (hit(delay.0).then_some(delay.1), hit(abort.0).then_some(abort.1))
+        let FaultSettings { delay, abort, .. } = &config.0;
+        let delay = hit(delay.share.or_none()).then(|| delay.time.or_none());
+        (delay, hit(abort.share.or_none()).then(|| config.abort()))
     }
 }
 
@@ -230,21 +226,16 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (delay, abort) = match self.faults.on.load(Relaxed) {
-            true => self.draw(&request),
-            false => (None, None),
-        };
+        let on = self.faults.on.load(Relaxed);
+        let (delay, abort) = if on { self.draw(&request) } else { (None, None) };
         let until = delay.map_or(0, |delay| clock::exact().saturating_add(clock::to_nanos(delay)));
         let (mut waiting, mut future) = (None, None);
-        match (until, abort) {
-            (0, None) => future = Some(self.inner.call(request)),
-            (_, None) => {
-                // The clone that is ready waits with the call; the one that takes its place has to
-                // become ready.
-                let fresh = self.inner.clone();
-                waiting = Some(Box::new((mem::replace(&mut self.inner, fresh), request)));
-            }
-            (_, Some(_)) => {}
+        if abort.is_none() && until == 0 {
+            future = Some(self.inner.call(request));
+        } else if abort.is_none() {
+            // The clone that is ready waits with the call; the one that takes its place has to become ready.
+            let fresh = self.inner.clone();
+            waiting = Some(Box::new((mem::replace(&mut self.inner, fresh), request)));
         }
         FaultFuture { timer: Timer::default(), until, abort, waiting, future }
     }

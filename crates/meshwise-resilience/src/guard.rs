@@ -33,7 +33,7 @@ pub(crate) use gate::{
 };
 pub use kind::{AnyCalls, CallKind, HttpCalls, RequestKind};
 pub(crate) use kind::{HttpPending, Resent};
-pub(crate) use routes::{Pattern, Routes, Streaming};
+pub(crate) use routes::{Pattern, Streaming};
 pub use service::{GuardLayer, Guarded};
 pub(crate) use service::{Spare, layer};
 pub(crate) use ticket::Ticket;

@@ -17,8 +17,7 @@ use crate::{
     count::Refusals,
     debug::debug,
     guard::{
-        AllGuards, Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Pattern, Routes, Spare,
-        Streaming,
+        AllGuards, Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Pattern, Spare, Streaming,
     },
     handle::Handle,
     rate::{Rate, RateConfig, RateLimitHandle},
@@ -115,8 +114,9 @@ impl PeerShared {
             ..Gate::new(peer)
         };
         let (mut routes, mut own) = (Vec::new(), Vec::new());
-        for (pattern, route, set) in config.patterns()? {
-            routes.push((pattern, of_route(gate.clone(), route, said, set, &mut own)?));
+        for (route, RouteConfig(set)) in &config.routes {
+            let gate = of_route(gate.clone(), route, said, set, &mut own);
+            routes.push((Pattern::parse(route)?, gate?));
         }
         if let Some(breaker) = &gate.breaker {
             _ = breaker.routes.set(own.clone());
@@ -214,7 +214,7 @@ impl<S: Clone> Layer<S> for PeerLayer {
         };
         let routes =
             shared.routes.iter().map(|(pattern, gate)| (pattern.clone(), Arc::new(own(gate))));
-        let gate = Gate { routes: Routes::new(routes.collect()), ..own(&shared.gate) };
+        let gate = Gate { routes: routes.collect(), ..own(&shared.gate) };
         let spare = Some(Spare::of(&inner));
         let methods = shared.config.said.retry.idempotent_methods.get();
         let kind = HttpRetries::watched(methods.map_or(&[], Vec::as_slice));

@@ -90,13 +90,10 @@ impl Rate {
         let coarse = gcra.tolerance >= COARSE && max_wait == 0;
         let now = if coarse { clock::coarse() } else { clock::exact() };
         let patience = max_wait.min(ends.saturating_sub(now));
-        if let Some(taken) = self.gaps.take(gcra, hash, now, patience) {
-            return Ok(Some(Turn { taken, hash, now }));
-        }
-        match gcra.take(self.table.find(hash, now, gcra.horizon(now)), now, patience) {
-            Ok(taken) => Ok(Some(Turn { taken, hash, now })),
-            Err(wait) => Err(self.refusals.refuse(Some(Duration::from_nanos(wait)))),
-        }
+        let next = || gcra.take(self.table.find(hash, now, gcra.horizon(now)), now, patience);
+        let taken = self.gaps.take(gcra, hash, now, patience).map_or_else(next, Ok);
+        let refuse = |wait| self.refusals.refuse(Some(Duration::from_nanos(wait)));
+        Ok(Some(Turn { taken: taken.map_err(refuse)?, hash, now }))
     }
 
     pub(crate) fn release(&self, turn: Turn) {

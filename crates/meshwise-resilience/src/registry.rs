@@ -91,18 +91,6 @@ impl Guards {
         lock(&self.all).add(guards.into());
     }
 
-    /// Forgets a peer; its guards go on working for those who use them. Tells whether it was
-    /// there.
-    #[allow(clippy::must_use_candidate, reason = "most callers want it gone, whatever was")]
-    pub fn remove(&self, peer: &str) -> bool {
-        let peers = &mut lock(&self.all).peers;
-        let Some(removed) = peers.remove(peer) else { return false };
-        for own in removed.whole.iter().flat_map(|whole| &whole.own) {
-            peers.remove(own.peer());
-        }
-        true
-    }
-
     /// Sets the limit of this service itself.
     #[doc(hidden)]
     pub fn set_server(&self, shed: ShedHandle) {

@@ -122,27 +122,10 @@ impl RetryConfig {
         self
     }
 
-    fn attempts(&self) -> u32 {
-        if self.said.enabled.or(true) { self.said.attempts.or_none() } else { 1 }
-    }
-
     fn backoff(&self) -> Backoff {
         let said = &self.said.backoff;
         let base = said.base.or_none();
         Backoff { base, max: config::at_most(&said.max, base), jitter: said.jitter.or_none() }
-    }
-
-    fn budget(&self) -> Result<RetryBudget, ConfigError> {
-        let said = &self.said.budget;
-        match &self.budget {
-            Some(own) => Ok(own.clone()),
-            None => RetryBudget::ratio(said.share.or_none(), said.per_second.or_none()),
-        }
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        config::check("retry", self.said.wrong())?;
-        self.backoff().check()
     }
 }
 
@@ -272,17 +255,25 @@ impl RetryVerdict {
 impl Retries {
     #[allow(clippy::needless_pass_by_value, reason = "as all guards take theirs")]
     pub(crate) fn new(peer: &Arc<str>, config: RetryConfig) -> Result<Arc<Self>, ConfigError> {
-        config.check()?;
-        let budget = config.budget()?;
+        let RetryConfig { said, budget, incoming } = &config;
+        config::check("retry", said.wrong())?;
+        let backoff = config.backoff();
+        backoff.check()?;
+        let (share, per_second) = (said.budget.share.or_none(), said.budget.per_second.or_none());
+        let budget = budget.clone().map_or_else(|| RetryBudget::ratio(share, per_second), Ok)?;
         budget.feed();
         let counter = |result| counter(names::RETRIES, peer, (names::RESULT, result));
         Ok(Arc::new(Self {
-            attempts: AtomicU32::new(config.attempts()),
+            attempts: AtomicU32::new(if said.enabled.or(true) {
+                said.attempts.or_none()
+            } else {
+                1
+            }),
             off: AtomicBool::new(false),
-            backoff: config.backoff(),
-            longest_asked: config.said.longest_asked.or_none(),
-            body_limit: config.said.body_limit.or_none().0.try_into().unwrap_or(u32::MAX),
-            incoming: config.incoming,
+            backoff,
+            longest_asked: said.longest_asked.or_none(),
+            body_limit: said.body_limit.or_none().0.try_into().unwrap_or(u32::MAX),
+            incoming: *incoming,
             budget,
             counts: RetryCounts {
                 success: counter("success"),

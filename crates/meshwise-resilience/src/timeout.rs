@@ -187,10 +187,7 @@ impl TimeLimit {
 
     #[inline]
     pub(crate) fn get(&self) -> Option<u64> {
-        match self.nanos.load(Relaxed) {
-            0 => None,
-            nanos => Some(nanos),
-        }
+        Some(self.nanos.load(Relaxed)).filter(|nanos| *nanos != 0)
     }
 }
 

@@ -315,7 +315,6 @@ async fn breakers_of_routes_are_shown_by_name_and_turned_with_the_peer_s() {
     assert!(passes(&service, "/own").await);
     guards.breaker("stock GET /own").unwrap().set_mode(BreakerMode::ForcedOpen);
     assert!(passes(&service, "/").await && !passes(&service, "/own").await);
-    assert!(guards.remove("stock") && guards.snapshot().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

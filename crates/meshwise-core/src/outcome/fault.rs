@@ -1,7 +1,7 @@
 //! What an adapter knows of an error: one translation from a library's errors into facts.
 
 use super::{ErrorType, GrpcCode, Phase, Refused, Rule, error_chain};
-use std::{any::Any, error::Error, fmt::Display, io, iter};
+use std::{any::Any, borrow::Cow, error::Error, fmt::Display, io, iter};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -199,8 +199,7 @@ impl Faults {
 
     /// Returns what is known of an error and its sources.
     pub fn of_chain(&self, error: &(dyn Error + 'static)) -> Fault {
-        let links = iter::successors(Some(error), |&error| error.source()).take(DEPTH);
-        let known = links.flat_map(|error| {
+        let known = links(error).flat_map(|error| {
             let rules = self.rules.iter().filter_map(move |rule| rule(error));
             rules.chain(own_rule(error))
         });
@@ -209,17 +208,13 @@ impl Faults {
 
     /// Finds out whether a guard refused the call instead of making it, however deep that lies.
     pub fn refused<'a, E: 'static>(&self, error: &'a E) -> Option<&'a Refused> {
-        let error = self.look(error)?;
-        let mut links = iter::successors(Some(error), |&error| error.source()).take(DEPTH);
-        links.find_map(|error| error.downcast_ref())
+        links(self.look(error)?).find_map(|error| error.downcast_ref())
     }
 
     /// Returns what an error and its sources say, in one line.
     pub fn message<E: Display + 'static>(&self, error: &E) -> String {
-        match self.look(error) {
-            Some(error) => error_chain(error).into_owned(),
-            None => error.to_string(),
-        }
+        let chain = self.look(error).map(error_chain);
+        chain.map_or_else(|| error.to_string(), Cow::into_owned)
     }
 
     /// Sees an error as one, if its type is registered.
@@ -229,6 +224,10 @@ impl Faults {
         const OWN: [View; 3] = [view::<io::Error>, view::<Refused>, view::<BrokenOff>];
         boxed.or_else(|| OWN.iter().chain(&self.views).find_map(|view| view(any)))
     }
+}
+
+fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source()).take(DEPTH)
 }
 
 fn view<E: Error + 'static>(any: &dyn Any) -> Option<&(dyn Error + 'static)> {

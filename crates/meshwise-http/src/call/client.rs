@@ -192,14 +192,14 @@ impl Sending<'_> {
             headers.remove(&names::ATTEMPTS_OF_GRPC);
         }
         let id = info.and_then(|info| info.request_id_in(convert::trace_id(self.around)));
-        let Some(id) = id else { return limits };
-        let set = seen.get(headers, &config.request_id_header);
-        if internal {
-            if set.is_none() {
+        match (id, seen.get(headers, &config.request_id_header)) {
+            (Some(id), None) if internal => {
                 headers.insert(config.request_id_header.clone(), id.to_header());
             }
-        } else if set.is_some_and(|set| id.as_str() == set) {
-            headers.remove(&config.request_id_header);
+            (Some(id), Some(set)) if !internal && id.as_str() == set => {
+                headers.remove(&config.request_id_header);
+            }
+            _ => {}
         }
         limits
     }
@@ -289,9 +289,9 @@ impl Sending<'_> {
         let after =
             |timeout: Option<Duration>| timeout.map(|timeout| Deadline::after(now, timeout));
         let asked = [own, after(header), after(grpc_header)].into_iter().flatten().min();
-        let deadline = [asked, inherited, limits.told()].into_iter().flatten().min();
         limits = limits.with_asked(asked).with_told(inherited);
         limits = limits.with_deadline(limit.map(Deadline::moment));
+        let deadline = limits.told();
 
         // A guard that knows of a limit enforces it.
         let left = |deadline: &Deadline| around.is_none_or(|around| !around.enforce(*deadline));

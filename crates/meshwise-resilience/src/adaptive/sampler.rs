@@ -106,7 +106,7 @@ impl Sampler {
     }
 
     /// Settles whether a call that begins now is measured; looks at the clock only if it is.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn wants(&self, now: impl FnOnce() -> u64) -> Began {
         let thinning = self.thinning.load(Ordering::Relaxed);
         if thinning > 0 && !self.picks(thinning) {

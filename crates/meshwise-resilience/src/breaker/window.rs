@@ -7,12 +7,13 @@
 use super::state::{BreakerState, Machine};
 use crate::{
     clock::to_nanos,
-    sync::{
-        Lines,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
-use meshwise_core::{outcome::Health, settings::WindowSettings};
+use meshwise_core::{
+    internal::{cache_padded::CachePadded, threads::thread_index},
+    outcome::Health,
+    settings::WindowSettings,
+};
 use std::collections::VecDeque;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -247,18 +248,19 @@ const COUNT: u64 = (1 << COUNT_BITS) - 1;
 /// compare-and-swap both counts and makes sure that the breaker has not moved on meanwhile. (The
 /// caller has compared whole generations before; the tag guards the few instructions between.)
 #[derive(Debug)]
-pub(crate) struct Tally {
-    lines: Lines<AtomicU64>,
-}
+pub(crate) struct Tally([CachePadded<AtomicU64>; LINES]);
+
+/// Each thread counts on one of these.
+const LINES: usize = if cfg!(loom) { 1 } else { 4 };
 
 impl Tally {
     pub(crate) fn new(generation: u64) -> Self {
-        Self { lines: Lines::new(|| AtomicU64::new(tag(generation))) }
+        Self(std::array::from_fn(|_| CachePadded(AtomicU64::new(tag(generation)))))
     }
 
     #[inline]
     pub(crate) fn add(&self, generation: u64) {
-        let line = self.lines.mine();
+        let CachePadded(line) = &self.0[thread_index() % LINES];
         let mut seen = line.load(Ordering::Relaxed);
         // Of this generation, and not full.
         while seen ^ tag(generation) < COUNT {
@@ -271,14 +273,14 @@ impl Tally {
 
     /// Begins a generation at zero. Called before anyone is admitted in it.
     pub(super) fn begin(&self, generation: u64) {
-        for line in self.lines.iter() {
+        for CachePadded(line) in &self.0 {
             // Swapped, not stored: what was counted before comes before it.
             line.swap(tag(generation), Ordering::AcqRel);
         }
     }
 
     pub(crate) fn sum(&self) -> u64 {
-        self.lines.iter().map(|line| line.load(Ordering::Relaxed) & COUNT).sum()
+        self.0.iter().map(|CachePadded(line)| line.load(Ordering::Relaxed) & COUNT).sum()
     }
 }
 

@@ -121,15 +121,15 @@ fn faults_are_made_as_they_are_set() {
     settings.abort.share.set(1.0);
     settings.headers.entry("x-chaos").set("*".to_owned());
     let config = FaultConfig::from_settings(&settings);
-    assert_eq!(config.delay(), (0.5, Duration::from_secs(2)));
-    assert_eq!(config.abort(), (1.0, Abort::Status(StatusCode::SERVICE_UNAVAILABLE)));
+    assert_eq!(config.0.delay.time.get(), Some(&Duration::from_secs(2)));
+    assert_eq!(config.abort(), Abort::Status(StatusCode::SERVICE_UNAVAILABLE));
     let mut headers = HeaderMap::new();
     assert!(!config.matches(&headers));
     headers.insert("x-chaos", HeaderValue::from_static("1"));
     assert!(config.matches(&headers));
     settings.abort.grpc_code.set(14_u32);
     let config = FaultConfig::from_settings(&settings);
-    assert_eq!(config.abort(), (1.0, Abort::Grpc(GrpcCode::Unavailable)));
+    assert_eq!(config.abort(), Abort::Grpc(GrpcCode::Unavailable));
     settings.headers.entry("x y").set("1".to_owned());
     let error = FaultConfig::from_settings(&settings).check().unwrap_err().to_string();
     assert_eq!(error, "fault.headers is x y: set it to names of headers");

@@ -1,6 +1,6 @@
 //! What the clones of a layer share: which guards there are, and how a call passes them.
 
-use super::{Routes, Streaming, Ticket, Timer};
+use super::{Pattern, Streaming, Ticket, Timer};
 use crate::{
     breaker::{Breaker, Pass},
     bulkhead::{Bulkhead, Permit, Place},
@@ -53,8 +53,8 @@ pub struct Gate {
     pub(crate) streaming: Streaming,
     /// Paths that pass however full the bulkhead is.
     pub(crate) exempt: Box<[String]>,
-    /// The gates of routes that have one of their own.
-    pub(crate) routes: Routes<Arc<Self>>,
+    /// The gates of routes that have one of their own; the first that matches counts.
+    pub(crate) routes: Vec<(Pattern, Arc<Self>)>,
 }
 
 /// Says which limits a gate sets timers for.
@@ -214,7 +214,9 @@ impl Gate {
         if !has::<P>(ROUTES) || self.routes.is_empty() {
             return self;
         }
-        self.routes.find(route()).unwrap_or(self)
+        let route = route();
+        let own = self.routes.iter().find(|(pattern, _)| pattern.matches(route));
+        own.map_or(self, |(_, gate)| gate)
     }
 
     /// Says whether any call would be refused now by the breaker, without making it one: where routes have
@@ -368,10 +370,8 @@ impl Gate {
                 ticket.step_aside();
                 let since = clock::exact();
                 let (most, end) = (since.saturating_add(bulkhead.max_wait()), ticket.limits.ends());
-                let (limited, until) = (end < most, end.min(most));
-                let what = Awaited::Permit(number);
-                let _shown = Some(self.show_queued("bulkhead"));
-                Ok(Some(Box::new(Queued { what, key, until, limited, since, _shown })))
+                let queued = self.queued("bulkhead", Awaited::Permit(number), end.min(most), since);
+                Ok(Some(Box::new(Queued { key, limited: end < most, ..queued })))
             }
         }
     }
@@ -385,16 +385,16 @@ impl Gate {
                 let until = since.saturating_add(turn.wait());
                 ticket.turn(turn);
                 ticket.step_aside();
-                let _shown = Some(self.show_queued("rate"));
-                let queued = Queued { since, _shown, ..Queued::new(Awaited::Turn, until) };
-                Ok(Some(Box::new(queued)))
+                Ok(Some(Box::new(self.queued("rate", Awaited::Turn, until, since))))
             }
             Ok(_) => Ok(None),
         }
     }
 
-    fn show_queued(&self, guard: &'static str) -> InQueue {
-        queued::enter(&self.peer, guard, self.side)
+    /// Has a call wait for one of the guards, and shows that it does.
+    fn queued(&self, guard: &'static str, what: Awaited, until: u64, since: u64) -> Queued {
+        let _shown = Some(queued::enter(&self.peer, guard, self.side));
+        Queued { since, _shown, ..Queued::new(what, until) }
     }
 
     /// Polls what a call waits for. `over` says that its time is up.

@@ -1,16 +1,7 @@
 //! Settings for some of a peer's routes: by method and path template, or by gRPC method.
 
+use crate::config::ConfigError;
 use std::cmp::Reverse;
-
-/// Holds what applies to some routes; the first that matches counts.
-#[derive(Clone, Debug)]
-pub(crate) struct Routes<T>(Vec<(Pattern, T)>);
-
-impl<T> Default for Routes<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
 
 /// A route: `GET /items/{id}`, `/items/{*rest}` (any method), `shop.v1.Stock/Get` or
 /// `shop.v1.Stock/*`.
@@ -22,8 +13,17 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a route; `None` if it is none.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// Reads a route.
+    ///
+    /// # Errors
+    /// Says what is one.
+    pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
+        let allowed =
+            "a method and path such as `GET /items/{id}`, a path, or `package.Service/Method`";
+        Self::read(text).ok_or_else(|| ConfigError::new("route", format_args!("{text:?}"), allowed))
+    }
+
+    fn read(text: &str) -> Option<Self> {
         let (method, path) = match text.trim().split_once(' ') {
             Some((method, path)) => (method.to_ascii_uppercase(), path.trim_start().to_owned()),
             None if text.trim().starts_with('/') => (String::new(), text.trim().to_owned()),
@@ -54,7 +54,7 @@ impl Pattern {
         (Reverse(rest), Reverse(open), parts(&self.path).count(), !self.method.is_empty())
     }
 
-    fn matches(&self, (method, path): (&str, &str)) -> bool {
+    pub(super) fn matches(&self, (method, path): (&str, &str)) -> bool {
         if !self.method.is_empty() && *self.method != *method {
             return false;
         }
@@ -78,21 +78,6 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
 /// Tells whether a part stands for the rest of the path.
 fn is_rest(part: &str) -> bool {
     part == "*" || part.starts_with("{*")
-}
-
-impl<T> Routes<T> {
-    pub(crate) const fn new(routes: Vec<(Pattern, T)>) -> Self {
-        Self(routes)
-    }
-
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn find(&self, route: (&str, &str)) -> Option<&T> {
-        self.0.iter().find(|(pattern, _)| pattern.matches(route)).map(|(_, settings)| settings)
-    }
 }
 
 /// Says which responses stream, beside those that tell so themselves.
@@ -133,8 +118,8 @@ mod tests {
             ("shop.v1.Stock/*", "POST", "/shop.v1.Stock/Watch", true),
             ("shop.v1.Stock/*", "POST", "/shop.v1.Stocks/Watch", false),
         ] {
-            let routes = Routes::new(vec![(Pattern::parse(pattern).unwrap(), ())]);
-            assert_eq!(routes.find((method, path)).is_some(), found, "{pattern} {method} {path}");
+            let route = Pattern::parse(pattern).unwrap();
+            assert_eq!(route.matches((method, path)), found, "{pattern} {method} {path}");
         }
         for bad in [
             "",
@@ -151,7 +136,7 @@ mod tests {
             "/x/{*a}/b",
             "/x/*/b",
         ] {
-            assert_eq!(Pattern::parse(bad), None, "{bad}");
+            assert!(Pattern::parse(bad).is_err(), "{bad}");
         }
     }
 

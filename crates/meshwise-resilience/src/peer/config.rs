@@ -3,7 +3,7 @@
 use crate::{
     breaker::BreakerConfig,
     bulkhead::BulkheadConfig,
-    config::{self, ConfigError, setters},
+    config::{self, setters},
     guard::Pattern,
     rate::RateConfig,
     retry::{HttpRetries, RetryBudget, RetryConfig},
@@ -220,17 +220,6 @@ impl PeerConfig {
         let said = &self.said.deadline;
         said.enabled.or_none() && *said.total.source() != Source::Default
     }
-
-    pub(super) fn patterns(&self) -> Result<Vec<(Pattern, &str, &RouteSettings)>, ConfigError> {
-        let allowed = "a method and path such as `GET /items/{id}`, a path, or \
-                       `package.Service/Method`";
-        let parse = |route: &String| {
-            let error = || ConfigError::new("route", format_args!("{route:?}"), allowed);
-            Pattern::parse(route).ok_or_else(error)
-        };
-        let all = self.routes.iter();
-        all.map(|(route, settings)| Ok((parse(route)?, route.as_str(), &settings.0))).collect()
-    }
 }
 
 impl PeerConfig {
@@ -254,7 +243,7 @@ impl PeerConfig {
         for (route, said) in settings.routes.iter() {
             let known = self.routes.iter().position(|(name, _)| name.trim() == route.trim());
             let at = known.unwrap_or_else(|| {
-                let rank = |route: &str| Pattern::parse(route).map(|pattern| pattern.rank());
+                let rank = |route: &str| Pattern::parse(route).map(|pattern| pattern.rank()).ok();
                 let at = self.routes.iter().position(|(name, _)| rank(name) <= rank(route));
                 let at = at.unwrap_or(self.routes.len());
                 self.routes.insert(at, (route.to_owned(), Default::default()));

@@ -139,9 +139,8 @@ impl RetryBudget {
     /// and answers that say that the caller was at fault.
     #[doc(hidden)]
     pub fn failed(&self) {
-        match &self.0.rule {
-            Rule::Window(_) => {}
-            Rule::Tokens(tokens) => tokens.failed(),
+        if let Rule::Tokens(tokens) = &self.0.rule {
+            tokens.failed();
         }
     }
 
@@ -151,7 +150,7 @@ impl RetryBudget {
     pub fn withdraw(&self) -> Option<Withdrawal> {
         let at = match &self.0.rule {
             Rule::Window(window) => window.withdraw(clock::coarse())?,
-            Rule::Tokens(tokens) if tokens.allow() => 0,
+            Rule::Tokens(tokens) if tokens.available() > 0 => 0,
             Rule::Tokens(_) => return None,
         };
         Some(Withdrawal { budget: Some(self.clone()), at })
@@ -307,10 +306,6 @@ impl Tokens {
 
     fn failed(&self) {
         self.tokens.update(SeqCst, Relaxed, |tokens| tokens.saturating_sub(TOKEN));
-    }
-
-    fn allow(&self) -> bool {
-        self.tokens.load(SeqCst) > self.max / 2
     }
 
     fn available(&self) -> u64 {
