@@ -175,7 +175,7 @@ impl Bulkhead {
         in_use.set(0.0);
         let bulkhead = Self {
             permits: Permits::new(config.first_limit(), config.0.queue.or_none()),
-            sampler: Sampler::new(),
+            sampler: Sampler::default(),
             max_wait: AtomicU64::new(0),
             config: Mutex::new(config.clone()),
             in_use,

@@ -49,7 +49,7 @@ impl Rate {
     pub(crate) fn new(peer: &Arc<str>, keys: usize) -> Self {
         Self {
             table: Table::new(keys),
-            gaps: Gaps::new(),
+            gaps: Gaps::default(),
             interval: AtomicU64::new(0),
             tolerance: AtomicU64::new(0),
             max_wait: AtomicU64::new(0),

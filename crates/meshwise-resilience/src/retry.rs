@@ -385,8 +385,6 @@ pub struct Backoff {
 
 impl Backoff {
     /// Begins with up to `base` before the first retry, and never waits longer than `max`.
-    ///
-    /// The default is `new(25 ms, 1 s)`.
     pub const fn new(base: Duration, max: Duration) -> Self {
         Self { base, max, jitter: true }
     }
@@ -443,12 +441,6 @@ impl Backoff {
 fn up_to(longest: Duration) -> Duration {
     let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos(meshwise_core::internal::random::up_to(nanos))
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self::new(Duration::from_millis(25), Duration::from_secs(1))
-    }
 }
 
 #[cfg(test)]

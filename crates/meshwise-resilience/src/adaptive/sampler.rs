@@ -77,10 +77,6 @@ impl Began {
 }
 
 impl Sampler {
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Begins to find the limit, anew if it is being found already; or stops. `apply` sets the
     /// limit to begin with: after it, no limit of the time before is applied any more.
     pub(crate) fn set(

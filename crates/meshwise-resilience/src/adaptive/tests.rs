@@ -100,7 +100,7 @@ proptest! {
 }
 
 fn sampler(config: &AdaptiveConfig) -> Sampler {
-    let sampler = Sampler::new();
+    let sampler = Sampler::default();
     sampler.set(Some(config), 1000 * MS, 7, || {});
     sampler
 }

@@ -171,7 +171,7 @@ impl PeerConfig {
     /// Sets which calls are tried again.
     #[allow(clippy::needless_pass_by_value, reason = "as all setters take theirs")]
     pub fn with_retries(mut self, retries: HttpRetries) -> Self {
-        self.said.retry.idempotent_methods.set(retries.methods());
+        self.said.retry.idempotent_methods.set(retries.methods.to_vec());
         self
     }
 

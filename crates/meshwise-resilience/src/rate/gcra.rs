@@ -71,7 +71,7 @@ impl Gcra {
 /// The places that were released out of the middle of a queue. The next call takes the earliest,
 /// and begins when the one would have that gave it back: those behind keep theirs, and at no time do
 /// more calls pass than without it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Gaps {
     /// How many there are: no lock while there are none.
     count: AtomicUsize,
@@ -82,10 +82,6 @@ pub(super) struct Gaps {
 const MOST_GAPS: usize = 1024;
 
 impl Gaps {
-    pub(super) fn new() -> Self {
-        Self { count: AtomicUsize::new(0), places: Mutex::new(Vec::new()) }
-    }
-
     fn put(&self, key: Option<u64>, taken: Taken) {
         let mut places = lock(&self.places);
         if places.len() < MOST_GAPS {
@@ -162,7 +158,7 @@ mod tests {
             (0..4).map(|_| limit.take(&due, now, 25 * MS).map(|taken| taken.wait)).collect();
         assert_eq!(waits, [Ok(0), Ok(10 * MS), Ok(20 * MS), Err(30 * MS)]);
         let last = Taken { before: now + 20 * MS, after: now + 30 * MS, wait: 20 * MS };
-        let gaps = Gaps::new();
+        let gaps = Gaps::default();
         Gcra::release(&due, None, last, &gaps);
         assert_eq!(gaps.take(limit, None, now, 25 * MS), None, "there is none after it");
         assert_eq!(limit.take(&due, now, 25 * MS), Ok(last));
@@ -299,7 +295,7 @@ mod tests {
                     Step::GiveUp => if let Some(taken) = last.take()
                         && model.begun.last().is_some_and(|start| *start > now)
                     {
-                        Gcra::release(&due, None, taken, &Gaps::new());
+                        Gcra::release(&due, None, taken, &Gaps::default());
                         model.begun.pop();
                     },
                 }
@@ -319,7 +315,7 @@ mod tests {
         ) {
             let interval = interval * MS;
             let (limit, due) = (gcra(interval, burst, u64::MAX / 4), AtomicU64::new(0));
-            let gaps = Gaps::new();
+            let gaps = Gaps::default();
             let mut now = 1_000_000_000_000_u64;
             let take = |now| {
                 let gap = gaps.take(limit, None, now, u64::MAX);

@@ -93,7 +93,7 @@ pub struct Idempotent(pub bool);
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
 pub struct HttpRetries<const WATCHED: bool = false> {
-    methods: Arc<[Box<str>]>,
+    pub(crate) methods: Arc<[String]>,
 }
 
 impl HttpRetries {
@@ -107,10 +107,6 @@ impl HttpRetries {
         let method = method.trim_start_matches('/').into();
         self.methods = self.methods.iter().cloned().chain([method]).collect();
         self
-    }
-
-    pub(crate) fn methods(&self) -> Vec<String> {
-        self.methods.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -126,7 +122,7 @@ impl HttpRetries<true> {
 impl<const WATCHED: bool> HttpRetries<WATCHED> {
     fn lists<B>(&self, request: &Request<B>) -> bool {
         let path = request.uri().path().trim_start_matches('/');
-        self.methods.iter().any(|method| **method == *path)
+        self.methods.iter().any(|method| *method == *path)
     }
 }
 

@@ -2,9 +2,13 @@
 
 use super::*;
 
+fn usual() -> Backoff {
+    Backoff::new(Duration::from_millis(25), Duration::from_secs(1))
+}
+
 #[test]
 fn waits_double_up_to_the_longest() {
-    let backoff = Backoff::default();
+    let backoff = usual();
     let millis: Vec<_> = (1..9).map(|n| backoff.longest(n).as_millis()).collect();
     assert_eq!(millis, [25, 50, 100, 200, 400, 800, 1000, 1000]);
     assert_eq!(backoff.longest(u32::MAX), Duration::from_secs(1));
@@ -13,7 +17,7 @@ fn waits_double_up_to_the_longest() {
 
 #[test]
 fn the_wait_is_any_part_of_the_longest() {
-    let backoff = Backoff::default();
+    let backoff = usual();
     let waits: Vec<_> = (0..1000).map(|_| backoff.wait(2)).collect();
     assert!(waits.iter().all(|wait| *wait <= Duration::from_millis(50)));
     assert!(waits.iter().any(|wait| *wait < Duration::from_millis(10)));
@@ -22,7 +26,7 @@ fn the_wait_is_any_part_of_the_longest() {
 
 #[test]
 fn what_was_asked_for_is_waited_and_some_more_at_random() {
-    let backoff = Backoff::default();
+    let backoff = usual();
     let drawn = |asked: Duration| -> Vec<_> {
         (0..1000).map(|n| backoff.after_asked(1 + n % 3, asked).as_nanos()).collect()
     };
@@ -41,10 +45,9 @@ fn what_was_asked_for_is_waited_and_some_more_at_random() {
 
 #[test]
 fn to_be_asked_to_come_back_at_once_is_to_be_asked_for_nothing() {
-    let exact = Backoff::default().without_jitter();
+    let exact = usual().without_jitter();
     assert_eq!(exact.after_asked(3, Duration::ZERO), Duration::from_millis(100));
-    let waits: Vec<_> =
-        (0..1000).map(|_| Backoff::default().after_asked(2, Duration::ZERO)).collect();
+    let waits: Vec<_> = (0..1000).map(|_| usual().after_asked(2, Duration::ZERO)).collect();
     assert!(waits.iter().all(|wait| *wait <= Duration::from_millis(50)));
     assert!(waits.iter().any(|wait| *wait > Duration::from_millis(40)));
 }

@@ -33,7 +33,7 @@ fn simulate(
     mut answer: impl FnMut(&mut fastrand::Rng, u32) -> Answer,
 ) -> Vec<Second> {
     config.check().unwrap();
-    let (start, sampler) = (1000 * SECOND, Sampler::new());
+    let (start, sampler) = (1000 * SECOND, Sampler::default());
     sampler.set(Some(config), start, 7, || {});
     let mut rng = fastrand::Rng::with_seed(7);
     let (mut limit, mut in_flight) = (config.0.initial.or_none(), 0);
@@ -169,7 +169,7 @@ fn a_queue_that_was_always_there_is_seen_by_a_probe() {
 /// three of ten `slow` milliseconds.
 fn samples(rate: u64, slow: u64, mut is_slow: impl FnMut(u64) -> bool) -> Vec<f64> {
     let start = 1000 * SECOND;
-    let sampler = Sampler::new();
+    let sampler = Sampler::default();
     sampler.set(Some(&AdaptiveConfig::gradient2()), start, 7, || {});
     let mut ends = BinaryHeap::<Reverse<(u64, u64, Began)>>::new();
     let (mut means, mut measured) = (vec![], 0_u64);
