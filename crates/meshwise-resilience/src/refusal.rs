@@ -11,6 +11,7 @@ use meshwise_core::{GrpcCode, Protocol, Refused, outcome::Faults};
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -166,10 +167,10 @@ fn answered<B, E: MaybeRefused>(
 ) -> Result<Response<RefusalBody<B>>, E::Other> {
     let body = |inner, text| RefusalBody { inner, text };
     match result {
-        Ok(response) => Ok(response.map(|inner| body(Some(inner), None))),
-        Err(error) => error.into_refused().map(|refused| {
-            told(&refused).map(|text| body(None, Some(text).filter(|text| !text.is_empty())))
-        }),
+        Ok(response) => Ok(response.map(|inner| body(Some(inner), Bytes::new()))),
+        Err(error) => {
+            error.into_refused().map(|refused| told(&refused).map(|text| body(None, text)))
+        }
     }
 }
 
@@ -195,12 +196,12 @@ debug!("AnsweredFuture", [F: Future, T] AnsweredFuture<F, T>);
 
 pin_project! {
     /// The inner service's body, or that of a refusal.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub struct RefusalBody<B> {
         #[pin]
         inner: Option<B>,
         // What is still to be sent, if a guard refused.
-        text: Option<Bytes>,
+        text: Bytes,
     }
 }
 
@@ -215,24 +216,18 @@ impl<B: Body<Data = Bytes>> Body for RefusalBody<B> {
         let this = self.project();
         match this.inner.as_pin_mut() {
             Some(inner) => inner.poll_frame(cx),
-            None => Poll::Ready(this.text.take().map(Frame::data).map(Ok)),
+            None if this.text.is_empty() => Poll::Ready(None),
+            None => Poll::Ready(Some(Ok(Frame::data(mem::take(this.text))))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().map_or(self.text.is_none(), B::is_end_stream)
+        self.inner.as_ref().map_or(self.text.is_empty(), B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let refused =
-            || SizeHint::with_exact(self.text.as_ref().map_or(0, |text| text.len() as u64));
+        let refused = || SizeHint::with_exact(self.text.len() as u64);
         self.inner.as_ref().map_or_else(refused, B::size_hint)
-    }
-}
-
-impl<B: Default> Default for RefusalBody<B> {
-    fn default() -> Self {
-        Self { inner: Some(B::default()), text: None }
     }
 }
 

@@ -9,15 +9,14 @@ pub(super) fn read(protocol: Protocol, headers: &HeaderMap) -> Option<RetryAfter
     if protocol == Protocol::Grpc {
         return pushback(headers);
     }
-    headers.get(header::RETRY_AFTER)?;
-    retry_after(headers, SystemTime::now()).map(RetryAfter::AtLeast)
+    retry_after(headers, SystemTime::now).map(RetryAfter::AtLeast)
 }
 
 /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
 ///
 /// A date is read against the response's own `Date`, so that clocks which disagree do no harm; one
 /// that has passed is no wait. What is neither (negative numbers too) was not said.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More than 19 digits are past all patience, too.
@@ -25,7 +24,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
     let date = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
     let until = httpdate::parse_http_date(value).ok()?;
-    let sent = headers.get(header::DATE).and_then(date).unwrap_or(now);
+    let sent = headers.get(header::DATE).and_then(date).unwrap_or_else(now);
     Some(until.duration_since(sent).unwrap_or_default())
 }
 
@@ -49,7 +48,7 @@ mod tests {
             headers.insert(header::DATE, date.parse().unwrap());
         }
         // Sun, 06 Nov 1994 08:49:37 GMT.
-        retry_after(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
+        retry_after(&headers, || SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
     }
 
     #[test]

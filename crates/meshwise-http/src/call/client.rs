@@ -111,18 +111,9 @@ impl Call {
         let uri = request.uri();
         let list = |calls: &Calls| {
             let make = || {
-                let facts = ListedFacts {
-                    party: Party::Client {
-                        callee: Arc::clone(
-                            target.as_ref().map_or(&config.callee, |target| &target.callee),
-                        ),
-                        method,
-                        template,
-                    },
-                    protocol,
-                    path: None,
-                    cx: cx.clone(),
-                };
+                let callee = target.as_ref().map_or(&config.callee, |target| &target.callee);
+                let party = Party::Client { callee: Arc::clone(callee), method, template };
+                let facts = ListedFacts { party, protocol, path: None, cx: cx.clone() };
                 ListedCall::new(facts, serving(&config.telemetry), started, limits)
             };
             calls.begin(None, make, uri.path_and_query().filter(|_| protocol == Protocol::Grpc))
@@ -192,11 +183,12 @@ impl Sending<'_> {
             headers.remove(&names::ATTEMPTS_OF_GRPC);
         }
         let id = info.and_then(|info| info.request_id_in(convert::trace_id(self.around)));
-        match (id, seen.get(headers, &config.request_id_header)) {
-            (Some(id), None) if internal => {
+        let Some(id) = id else { return limits };
+        match seen.get(headers, &config.request_id_header) {
+            None if internal => {
                 headers.insert(config.request_id_header.clone(), id.to_header());
             }
-            (Some(id), Some(set)) if !internal && id.as_str() == set => {
+            Some(set) if !internal && id.as_str() == set => {
                 headers.remove(&config.request_id_header);
             }
             _ => {}
@@ -240,14 +232,8 @@ impl Sending<'_> {
             let caller = Caller::new(shared.service.name()).with_attempt(attempt);
             asked.iter().fold(caller, |caller, ApiVersion(asked)| caller.with_api_version(&**asked))
         };
-        let outgoing = Outgoing {
-            trace_id,
-            span_id,
-            flags,
-            state: &state,
-            caller: internal.then(caller),
-            baggage: &baggage,
-        };
+        let (state, caller, baggage) = (&*state, internal.then(caller), &baggage);
+        let outgoing = Outgoing { trace_id, span_id, flags, state, caller, baggage };
         let headers = request.headers_mut();
         if !internal {
             Propagators::strip_all(headers);
