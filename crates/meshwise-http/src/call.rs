@@ -227,7 +227,7 @@ impl Call {
     /// Takes note of what is to come: a gRPC response that goes on after its first message streams.
     #[inline]
     pub(crate) fn before_frame(&mut self) {
-        if self.progress.messages.count > 0 && !self.progress.streams {
+        if self.progress.messages.are_past_the_first() && !self.progress.streams {
             self.begin_stream();
         }
     }
@@ -325,6 +325,7 @@ impl Call {
     fn dropped(&mut self) {
         // The guards around know how far its request has got, and have moved the limits by that.
         self.limits = Limits::of_given_up().unwrap_or(self.limits);
+        self.before_frame();
         let progress = &self.progress;
         let head = progress.head;
         let all_came = progress.bodiless || progress.announced.is_some_and(|n| progress.seen >= n);

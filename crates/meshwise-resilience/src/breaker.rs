@@ -260,6 +260,13 @@ impl Breaker {
         }
     }
 
+    /// Takes note that a call could not be answered until then, since it waited for this side.
+    pub(crate) fn prolong(&self, pass: Pass, until: u64) {
+        if state(pass.word) == BreakerState::HalfOpen {
+            self.with(|machine, _| machine.prolong(generation(pass.word), until));
+        }
+    }
+
     /// Takes a trial back that has to wait on this side: when its turn comes, the breaker is asked again.
     pub(crate) fn withdraw(&self, pass: &mut Pass, now: impl Fn() -> u64) {
         if state(pass.word) == BreakerState::HalfOpen {

@@ -10,27 +10,36 @@ use meshwise_resilience::{
     BreakerConfig, BreakerState, BulkheadConfig, PeerConfig, PeerHandle, PeerLayer, RateConfig,
     Refused, ReplayBody, Rule,
 };
-use std::{future::pending, time::Duration};
+use std::{future::pending, io, time::Duration};
 use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
 use tower::{BoxError, Layer, ServiceExt, service_fn, util::BoxCloneService};
 
-type Sent = Request<ReplayBody<Empty<Bytes>>>;
-type Body = UnsyncBoxBody<Bytes, BoxError>;
+type Sent = Request<ReplayBody<Body>>;
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-fn frames(frames: impl Stream<Item = Result<(), BoxError>> + Send + 'static) -> Response<Body> {
+fn body(frames: impl Stream<Item = io::Result<()>> + Send + 'static) -> Body {
     let frames = frames.map(|piece| piece.map(|()| Frame::data(Bytes::from_static(b"piece"))));
-    Response::new(StreamBody::new(frames).boxed_unsync())
+    StreamBody::new(frames).boxed_unsync()
+}
+
+fn frames(frames: impl Stream<Item = io::Result<()>> + Send + 'static) -> Response<Body> {
+    Response::new(body(frames))
+}
+
+fn nothing() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 /// A piece each second, so many of them.
-fn download(seconds: u64) -> impl Stream<Item = Result<(), BoxError>> + Send {
+fn download(seconds: u64) -> impl Stream<Item = io::Result<()>> + Send {
     stream::iter(0..seconds).then(async |_| {
         sleep(secs(1)).await;
         Ok(())
@@ -48,11 +57,21 @@ async fn answer(request: Sent) -> Result<Response<Body>, BoxError> {
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
             }
-            "/breaks" => frames(download(5).chain(stream::iter([Err("broken".into())]))),
+            "/breaks" => frames(download(5).chain(stream::iter([Err(io::Error::other("broken"))]))),
             "/stalls" => frames(download(1).chain(stream::pending())),
             "/slow" => {
                 sleep(secs(3)).await;
                 Response::new(body().boxed_unsync())
+            }
+            "/takes" => {
+                request.into_body().collect().await?;
+                Response::new(body().boxed_unsync())
+            }
+            "/message" => {
+                let mut response = frames(download(15));
+                let grpc = http::HeaderValue::from_static("application/grpc");
+                response.headers_mut().insert("content-type", grpc);
+                response
             }
             "/hangs" => pending().await,
             _ => Response::new(body().boxed_unsync()),
@@ -62,7 +81,7 @@ async fn answer(request: Sent) -> Result<Response<Body>, BoxError> {
 
 /// A peer whose breaker opens at one failure for a second, and waits four for a verdict.
 struct Stock {
-    service: BoxCloneService<Request<Empty<Bytes>>, Response<Body>, BoxError>,
+    service: BoxCloneService<Request<Body>, Answer, BoxError>,
     peer: PeerHandle,
 }
 
@@ -82,7 +101,10 @@ impl Stock {
 
     /// Calls, and reads the answer.
     fn call(&self, path: &str) -> JoinHandle<Result<(), BoxError>> {
-        let request = Request::get(path).body(Empty::new()).unwrap();
+        self.send(Request::get(path).body(nothing()).unwrap())
+    }
+
+    fn send(&self, request: Request<Body>) -> JoinHandle<Result<(), BoxError>> {
         let answer = self.service.clone().oneshot(request);
         tokio::spawn(async { answer.await?.into_body().collect().await.map(drop) })
     }
@@ -244,4 +266,44 @@ async fn a_trial_whose_turn_comes_when_the_breaker_is_open_again_is_refused() {
     assert_eq!(fails.await.unwrap().unwrap_err().to_string(), "broken");
     assert_eq!(refused(waits.await.unwrap()), Some(Rule::BreakerOpen));
     assert_eq!(stock.peer.bulkhead().unwrap().snapshot().in_use, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_whose_upload_is_slow_on_this_side_reopens_nothing() {
+    // How far an upload has got is looked at when its attempt's time is up.
+    for limit in [1, 3] {
+        let stock = Stock::new(PeerConfig::new().with_timeout(secs(limit)));
+        stock.open().await;
+        let uploads: Vec<_> = (0..3)
+            .map(|_| stock.send(Request::post("/takes").body(body(download(15))).unwrap()))
+            .collect();
+        for _ in 0..14 {
+            sleep(secs(1)).await;
+            assert_eq!(refused(stock.call("/").await.unwrap()), Some(Rule::BreakerOpen));
+            assert_eq!(stock.state(), BreakerState::HalfOpen);
+        }
+        for upload in uploads {
+            upload.await.unwrap().unwrap();
+        }
+        assert_eq!(stock.state(), BreakerState::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_whose_one_message_is_long_or_whose_reader_is_slow_reopens_nothing() {
+    let stock = Stock::new(patient());
+    stock.open().await;
+    let mut request = Request::post("/message").body(nothing()).unwrap();
+    let grpc = http::HeaderValue::from_static("application/grpc");
+    request.headers_mut().insert("content-type", grpc);
+    let long = stock.send(request);
+    let unread = stock.service.clone().oneshot(Request::get("/15").body(nothing()).unwrap());
+    let unread = unread.await.unwrap();
+    for _ in 0..12 {
+        sleep(secs(1)).await;
+        drop(stock.call("/").await.unwrap());
+        assert_ne!(stock.state(), BreakerState::Open);
+    }
+    assert_eq!(stock.state(), BreakerState::Closed);
+    drop((unread, long));
 }

@@ -279,3 +279,86 @@ async fn both_directions_of_a_grpc_call_flow_as_long_as_they_like() {
     let (error, _) = stock.ended();
     assert_ne!(error.as_deref(), Some("timeout"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_works_on_the_first_message_of_a_grpc_call_and_leaves_has_not_timed_out() {
+    let message = Bytes::from_static(&[0, 0, 0, 0, 0]);
+    let stock = Stock::new(
+        |guards| guards,
+        move |_| ready(Ok(answer(true, Body::new(FirstPiece(Some(message.clone())))))),
+    );
+    let call = stock.client.clone().oneshot(post("/shop.Stock/Watch", true, Body::empty()));
+    let mut body = Box::pin(call.await.expect("a head").into_body());
+    body.frame().await.expect("a frame").expect("a good one");
+    sleep(secs(11)).await;
+    drop(body);
+    assert_eq!(stock.ended(), (Some("cancelled".to_owned()), false));
+}
+
+/// A first piece, and nothing after it for ever.
+struct FirstPiece(Option<Bytes>);
+
+impl HttpBody for FirstPiece {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.0.take().map_or(Poll::Pending, |first| Poll::Ready(Some(Ok(Frame::data(first)))))
+    }
+}
+
+/// Always has another piece, so many of them, and fails then or ends.
+struct Ready {
+    left: u32,
+    fails: bool,
+}
+
+impl HttpBody for Ready {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Poll::Ready(match (self.left, self.fails) {
+            (0, false) => None,
+            (0, true) => Some(Err(Status::internal("broken"))),
+            _ => {
+                self.left -= 1;
+                Some(Ok(Frame::data(Bytes::from_static(b"piece"))))
+            }
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_the_peer_takes_slowly_runs_too_and_one_that_fails_is_over() {
+    for (fails, total, cut) in [(false, None, 22), (true, None, 22), (false, Some(5), 5)] {
+        let slowly = move |request: Request<Body>| async move {
+            let mut upload = request.into_body();
+            tokio::spawn(async move {
+                while let Some(Ok(_)) = upload.frame().await {
+                    sleep(secs(1)).await;
+                }
+            });
+            sleep(Duration::from_millis(500)).await;
+            Ok(answer(false, Body::new(Pieces::and_hangs(3))))
+        };
+        let guards = move |guards: PeerConfig| match total {
+            Some(total) => guards.with_total(secs(total)),
+            None => guards,
+        };
+        let stock = Stock::new(guards, slowly);
+        let began = Instant::now();
+        let upload = Body::new(Ready { left: 12, fails });
+        stock.call(post("/", false, upload), secs(1_000)).await;
+        assert_eq!(began.elapsed().as_secs(), cut, "{fails} {total:?}");
+        // What was set on purpose is no fault of a peer that has had no time of its own.
+        let failed = total.is_none();
+        assert_eq!(stock.ended(), (Some("timeout".to_owned()), failed), "{fails} {total:?}");
+    }
+}

@@ -228,6 +228,13 @@ impl Machine {
         }
     }
 
+    /// A trial had to wait for this side until then.
+    pub(super) fn prolong(&mut self, generation: u64, until: u64) {
+        if generation == self.generation {
+            self.trials.since = self.trials.since.max(until);
+        }
+    }
+
     /// The wait is over, and all trials in flight have answered: what is known of them counts. How their
     /// bodies end belongs to another time.
     fn decide_by_heads(&mut self, now: u64) {

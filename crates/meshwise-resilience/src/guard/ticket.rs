@@ -114,6 +114,10 @@ impl<P: Plan> Ticket<P> {
         if waited > 0 {
             self.take_off(waited);
             self.limits = self.limits.delayed(waited);
+            let pass = self.pass();
+            if let Some(breaker) = find::<P, _>(BREAKER, &self.gate.breaker) {
+                breaker.prolong(pass, turn);
+            }
         }
         self.limits.ends() > now
     }
