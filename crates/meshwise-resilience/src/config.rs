@@ -70,7 +70,6 @@ impl ConfigError {
         duration: Duration,
         least: Duration,
     ) -> Result<(), Self> {
-        const YEAR: Duration = Duration::from_secs(365 * 86_400);
         if (least..=YEAR).contains(&duration) {
             return Ok(());
         }
@@ -81,6 +80,8 @@ impl ConfigError {
         ))
     }
 }
+
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Faults are for others to set, and so is whether load is shed at all.
 static DEFAULTS: LazyLock<Settings> = LazyLock::new(|| {

@@ -6,8 +6,8 @@ use crate::{
     config::ConfigError,
     count::Refusals,
     guard::{
-        AllGuards, AnyCalls, BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, GuardLayer, Guarded,
-        GuardedFuture, HEDGE, Held, HttpCalls, LIMIT, Plan, RATE, RETRY, Streaming, Timer, layer,
+        AllGuards, AnyCalls, BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, GuardLayer, HEDGE, Held,
+        HttpCalls, LIMIT, Plan, RATE, RETRY, Streaming, Timer, layer,
     },
     hedge::{Hedge, HedgeConfig},
     rate::{PerKey, Rate, RateConfig},
@@ -116,12 +116,6 @@ front! {
     /// that is still in flight at the answer is dropped at once.
     HedgeLayer<HttpRetries>, Hedge, hedge, HedgeConfig, Clone
 }
-
-/// Hedges calls to `S`. Made by [`HedgeLayer`].
-pub type HedgeService<S, K = HttpRetries> = Guarded<S, K, Hedge>;
-
-/// The future of a call that may be hedged.
-pub type HedgeFuture<S, K, Req> = GuardedFuture<S, K, Req, Hedge>;
 
 /// Lets so many calls pass in a time, and refuses the rest or has them wait.
 pub type RateLimitLayer<K = ()> = GuardLayer<Rate, AnyCalls<K>>;

@@ -91,8 +91,8 @@ pub use fallback::{FallbackFuture, FallbackLayer, FallbackService};
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
 pub use fronts::{
-    BreakerLayer, BulkheadLayer, DeadlineLayer, HedgeFuture, HedgeLayer, HedgeService,
-    RateLimitLayer, RetryLayer, TimeoutLayer,
+    BreakerLayer, BulkheadLayer, DeadlineLayer, HedgeLayer, RateLimitLayer, RetryLayer,
+    TimeoutLayer,
 };
 #[doc(hidden)]
 pub use guard::{AllGuards, CallKind, Plan, RequestKind};

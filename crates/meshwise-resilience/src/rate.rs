@@ -175,11 +175,10 @@ impl RateConfig {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        const YEAR: Duration = Duration::from_secs(365 * 86_400);
         config::check("rate", self.0.wrong())?;
         let (calls, burst, per) = self.parts();
         let fills = (per / calls.max(1)).checked_mul(burst);
-        if fills.is_none_or(|fills| fills > YEAR) {
+        if fills.is_none_or(|fills| fills > config::YEAR) {
             let allowed = "no more than the rate brings in a year";
             return Err(ConfigError::new("rate.burst", burst, allowed));
         }
@@ -288,10 +287,9 @@ impl Table {
             // Nothing is due: whose place this was has its whole burst here as elsewhere.
             let due = slot.due.load(SeqCst);
             if due <= now || due > horizon {
-                match slot.hash.compare_exchange(owner, hash, SeqCst, SeqCst) {
-                    Ok(_) => return &slot.due,
-                    Err(other) if other == hash => return &slot.due,
-                    Err(_) => {}
+                let taken = slot.hash.compare_exchange(owner, hash, SeqCst, SeqCst);
+                if taken.is_ok() || taken == Err(hash) {
+                    return &slot.due;
                 }
             }
         }

@@ -283,16 +283,8 @@ impl<E> From<Refused> for GuardError<E> {
 
 /// Makes any service guardable: turns its errors into [`GuardError::Inner`].
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct GuardErrorLayer {}
-
-impl GuardErrorLayer {
-    /// Creates the layer.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {}
-    }
-}
+#[allow(clippy::exhaustive_structs, reason = "it has nothing to set")]
+pub struct GuardErrorLayer;
 
 impl<S> Layer<S> for GuardErrorLayer {
     type Service = GuardErrorService<S>;

@@ -404,10 +404,7 @@ impl Backoff {
     /// Draws the wait before the retry of this number (1 is the first).
     fn wait(&self, retry: u32) -> Duration {
         let longest = self.longest(retry);
-        if !self.jitter {
-            return longest;
-        }
-        up_to(longest)
+        if self.jitter { up_to(longest) } else { longest }
     }
 
     /// Draws the wait before the retry of this number, where the peer asked for one by

@@ -141,7 +141,7 @@ impl<S> Layer<S> for ShedLayer {
     type Service = RefusalResponse<Guarded<GuardErrorService<S>, HttpCalls, Shed>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let inner = GuardErrorLayer::new().layer(inner);
+        let inner = GuardErrorLayer.layer(inner);
         RefusalResponseLayer.layer(self.around(inner, None))
     }
 }

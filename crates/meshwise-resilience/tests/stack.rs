@@ -401,7 +401,7 @@ async fn concrete_errors_are_guarded_through_the_error_layer() {
         let error = io::Error::from(io::ErrorKind::ConnectionRefused);
         ready(Err::<Response<Full<Bytes>>, _>(error))
     });
-    let service = layer.layer(GuardErrorLayer::new().layer(transport));
+    let service = layer.layer(GuardErrorLayer.layer(transport));
     let error: GuardError<io::Error> = service.oneshot(get()).await.unwrap_err();
     assert!(error.into_inner().is_some());
     // The peer never saw it: it is tried for a second, whatever the number of attempts.

@@ -210,10 +210,8 @@ async fn a_served_call_that_waits_for_this_service_s_own_bulkhead_says_so() {
     let orders = mesh("orders");
     let config = BulkheadConfig::new().with_limit(1).with_queue(10, Duration::from_secs(3600));
     let own = BulkheadLayer::new("orders", config).expect("valid settings");
-    let guarded = tower::ServiceBuilder::new()
-        .layer(RefusalResponseLayer)
-        .layer(own)
-        .layer(GuardErrorLayer::new());
+    let guarded =
+        tower::ServiceBuilder::new().layer(RefusalResponseLayer).layer(own).layer(GuardErrorLayer);
     let app = Router::new().route("/orders/{id}", get(std::future::pending::<()>));
     let address = serve(&orders, app.layer(guarded)).await;
     let ops_server = orders.serve_ops("127.0.0.1:0").await.expect("ops");

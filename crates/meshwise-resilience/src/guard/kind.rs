@@ -233,9 +233,6 @@ impl Told {
     #[inline]
     pub(crate) fn by<B>(request: &Request<B>, gate: &Gate) -> Self {
         let (extensions, headers) = (request.extensions(), request.headers());
-        if extensions.is_empty() && headers.is_empty() {
-            return Self::default();
-        }
         let deadline = extensions.get::<Deadline>().copied();
         if headers.is_empty() {
             Self { deadline, header: None }

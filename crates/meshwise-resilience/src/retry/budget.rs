@@ -300,16 +300,21 @@ impl Tokens {
     fn succeeded(&self) {
         // Full is how it is as long as all goes well: then nothing is written.
         if self.tokens.load(Relaxed) < self.max {
-            self.tokens.update(SeqCst, Relaxed, |tokens| (tokens + self.ratio).min(self.max));
+            self.update(|tokens| (tokens + self.ratio).min(self.max));
         }
     }
 
     fn failed(&self) {
-        self.tokens.update(SeqCst, Relaxed, |tokens| tokens.saturating_sub(TOKEN));
+        self.update(|tokens| tokens.saturating_sub(TOKEN));
     }
 
     fn available(&self) -> u64 {
         self.tokens.load(SeqCst).saturating_sub(self.max / 2).div_ceil(TOKEN)
+    }
+
+    fn update(&self, change: impl Fn(u64) -> u64) {
+        let change = |tokens| Some(change(tokens));
+        _ = self.tokens.fetch_update(SeqCst, Relaxed, change);
     }
 }
 

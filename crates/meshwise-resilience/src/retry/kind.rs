@@ -364,10 +364,7 @@ impl KeptHead {
     fn request<B>(&self, body: B) -> Option<Request<B>> {
         let mut parts = uri::Parts::default();
         (parts.scheme, parts.authority) = (self.scheme.clone(), self.authority.clone());
-        parts.path_and_query = match &self.path {
-            Some(path) => Some(path.path()?),
-            None => None,
-        };
+        parts.path_and_query = self.path.as_ref().and_then(KeptPath::path);
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from_parts(parts).ok()?;

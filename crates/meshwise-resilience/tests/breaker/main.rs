@@ -332,7 +332,7 @@ async fn what_another_guard_refused_says_nothing_of_the_peer() {
 async fn a_foreign_error_is_told_from_a_refusal() {
     let layer = BreakerLayer::new("stock", config()).unwrap().with_calls(AnyCalls::new());
     let fails = service_fn(async |(): ()| Err::<(), _>(io::Error::other("broken")));
-    let mut stock = layer.layer(GuardErrorLayer::new().layer(fails));
+    let mut stock = layer.layer(GuardErrorLayer.layer(fails));
     let error = stock.ready().await.unwrap().call(()).await.unwrap_err();
     assert_eq!(error.to_string(), "broken");
     assert_eq!(error.into_inner().unwrap().kind(), io::ErrorKind::Other);
