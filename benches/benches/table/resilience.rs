@@ -74,7 +74,7 @@ fn bulkhead() -> BulkheadLayer<AnyCalls> {
 
 fn retry() -> RetryLayer<AnyRetries> {
     let layer = measured(|| RetryLayer::new("stock", RetryConfig::new())).expect("a layer");
-    layer.with_calls(AnyRetries::default())
+    layer.with_calls(AnyRetries)
 }
 
 fn timeout() -> TimeoutLayer {

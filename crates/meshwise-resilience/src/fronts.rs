@@ -61,7 +61,7 @@ macro_rules! front {
                 let peer = peer.into();
                 let guard = $guard::new(&peer, config)?;
                 let gate = Gate { $place: Some(Arc::clone(&guard)), ..Gate::new(peer) };
-                Ok(Self::front(gate, guard, $kind::new()))
+                Ok(Self::front(gate, guard, <$kind>::default()))
             }
         }
 
@@ -198,7 +198,7 @@ impl DeadlineLayer {
             streaming: Streaming { all: config.head_only, ..Streaming::default() },
             ..Gate::new(peer)
         };
-        Ok(Self::front(gate, deadlines, HttpCalls::new()))
+        Ok(Self::front(gate, deadlines, HttpCalls))
     }
 }
 
@@ -233,7 +233,7 @@ impl TimeoutLayer {
 
     /// Covers the bodies of HTTP responses, too.
     pub fn covering_body(self) -> TimeoutLayer<HttpCalls> {
-        self.change(|gate| gate.enforce = Enforce::Whole).with_calls(HttpCalls::new())
+        self.change(|gate| gate.enforce = Enforce::Whole).with_calls(HttpCalls)
     }
 }
 

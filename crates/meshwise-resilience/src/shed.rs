@@ -124,7 +124,7 @@ impl ShedLayer {
             exempt: config.0.exempt_paths.get().cloned().unwrap_or_default().into(),
             ..Gate::new(service)
         };
-        Ok(Self::front(gate, Arc::new(Shed(bulkhead)), HttpCalls::new()))
+        Ok(Self::front(gate, Arc::new(Shed(bulkhead)), HttpCalls))
     }
 
     /// Sets how to find the deadline of the call that is being served, if a layer further out keeps

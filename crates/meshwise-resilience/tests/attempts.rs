@@ -211,7 +211,7 @@ async fn an_adaptive_limit_hears_nothing_of_slow_readers_or_of_waits_on_this_sid
         || BulkheadConfig::new().with_adaptive_limit(vegas.clone()).with_queue(500, ms(60_000));
     let takes = Arc::new(AtomicU64::new(20));
 
-    let layer = BulkheadLayer::new("stock", config()).unwrap().with_calls(HttpCalls::new());
+    let layer = BulkheadLayer::new("stock", config()).unwrap().with_calls(HttpCalls);
     let (stock, bulkhead) = (layer.layer(peer(Arc::clone(&takes))), layer.handle());
     calls(&stock, 10, 40, Duration::ZERO).await;
     let well = bulkhead.snapshot().limit;

@@ -295,7 +295,7 @@ async fn any_service_s_calls_can_be_hedged() {
             Ok::<_, BoxError>(n)
         }
     });
-    let service = layer().with_calls(AnyRetries::default()).layer(flaky);
+    let service = layer().with_calls(AnyRetries).layer(flaky);
     assert_eq!(service.oneshot(7).await.unwrap(), 7);
 }
 

@@ -147,16 +147,8 @@ pub(super) fn failed<K: RequestKind<Req>, Req, E: 'static, P: Plan>(
 
 /// Watches HTTP and gRPC calls to the end of their bodies; [`Classifier`](meshwise_core::Classifier) says what counts.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct HttpCalls {}
-
-impl HttpCalls {
-    /// Watches calls to the end of their bodies.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {}
-    }
-}
+#[allow(clippy::exhaustive_structs, reason = "it has nothing to set")]
+pub struct HttpCalls;
 
 #[derive(Clone, Copy, Debug)]
 pub struct HttpPending {

@@ -17,16 +17,8 @@ use std::{error::Error, sync::Arc};
 /// Tries requests of any kind again after each error, unless a guard refused; they must be [`Clone`],
 /// and safe to repeat.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct AnyRetries {}
-
-impl AnyRetries {
-    /// Creates it.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {}
-    }
-}
+#[allow(clippy::exhaustive_structs, reason = "it has nothing to set")]
+pub struct AnyRetries;
 
 impl<Req: Clone> RequestKind<Req> for AnyRetries {
     type Request = Req;

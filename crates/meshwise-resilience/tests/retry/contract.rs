@@ -95,7 +95,7 @@ async fn any_service_s_calls_can_be_retried() {
     let flaky = service_fn(move |n: u32| {
         ready(if counted.fetch_add(1, SeqCst) < 2 { Err(BoxError::from("not yet")) } else { Ok(n) })
     });
-    let layer = layer().with_calls(AnyRetries::default());
+    let layer = layer().with_calls(AnyRetries);
     assert_eq!(layer.layer(flaky).oneshot(7).await.ok(), Some(7));
     assert_eq!(tries.load(SeqCst), 3);
 }
@@ -109,7 +109,7 @@ async fn what_a_guard_refused_is_not_retried_whatever_the_kind_of_calls() {
             counted.fetch_add(1, SeqCst);
             ready(Err::<u32, _>(BoxError::from(Refused::new(rule, "stock"))))
         });
-        let layer = layer().with_calls(AnyRetries::new());
+        let layer = layer().with_calls(AnyRetries);
         layer.layer(refused).oneshot(7).await.unwrap_err();
         assert_eq!(tries.load(SeqCst), tried, "{rule:?}");
     }
