@@ -80,10 +80,10 @@ pub const BUDGETS: &[Budget] = &[
     // the layer has not; the fused stack of a peer does so once.
     budget("resilience, breaker", 0, Some(295)),
     budget("resilience, bulkhead", 0, Some(290)),
-    budget("resilience, retry", 0, Some(275)),
-    budget("resilience, timeout", 0, Some(182)),
+    budget("resilience, retry", 0, Some(251)),
+    budget("resilience, timeout", 0, Some(163)),
     budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(990)),
-    budget("resilience, all guards of a peer over HTTP", 0, Some(1_850)),
+    budget("resilience, all guards of a peer over HTTP", 0, Some(1_800)),
 ];
 
 /// What all rows of redaction begin with; those without a budget of their own have one together.

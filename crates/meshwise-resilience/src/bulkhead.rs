@@ -239,13 +239,22 @@ impl Bulkhead {
     /// Shows how many permits are out. The last to show has looked at every change before.
     #[inline]
     fn show(&self) {
-        loop {
-            let out = self.permits.usage().in_use;
-            self.in_use.set(f64::from(out));
-            if self.permits.usage().in_use == out {
-                return;
-            }
+        if !self.is_shown() {
+            self.show_again();
         }
+    }
+
+    #[inline]
+    fn is_shown(&self) -> bool {
+        let out = self.permits.usage().in_use;
+        self.in_use.set(f64::from(out));
+        self.permits.usage().in_use == out
+    }
+
+    // Out of line: in a loop it would take room in each call.
+    #[inline(never)]
+    fn show_again(&self) {
+        while !self.is_shown() {}
     }
 
     /// Takes a permit back, and notes how its call ended.

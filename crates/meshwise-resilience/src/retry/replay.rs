@@ -197,8 +197,14 @@ impl<B> KeptBody<B> {
     }
 
     /// Follows the body, if it is a stream that is being sent.
+    #[inline]
     pub(super) fn upload(&self) -> Option<Upload> {
         let Self::Stream(flow) = self else { return None };
+        Self::follow(flow)
+    }
+
+    #[inline(never)]
+    fn follow(flow: &Arc<Mutex<Flow<B>>>) -> Option<Upload> {
         // Otherwise no one reads it any more.
         let is_read = Arc::strong_count(flow) > 1;
         let mut flow = lock(flow);
