@@ -68,7 +68,7 @@ pub trait Deliver: Send + 'static {
     fn deliver(&mut self, batch: &Batch) -> Delivery;
 }
 
-/// Says what became of a batch.
+/// Says what became of a batch. What is told of it stands on standard error, redacted and cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
@@ -78,20 +78,24 @@ pub enum Delivery {
     Refused {
         /// How long the other side asked to be left alone.
         retry_after: Option<Duration>,
-        /// What is told of it, without secrets.
+        /// What is told of it.
         reason: String,
     },
     /// It will never be accepted.
     Lost {
-        /// What is told of it, without secrets.
+        /// What is told of it.
         reason: String,
     },
     /// Its lines fared differently; one for each, in the batch's order.
     Lines {
         /// What became of each line.
         lines: Vec<LineDelivery>,
-        /// What is told of those that were not accepted, without secrets.
-        reason: String,
+        /// How long the other side asked to be left alone.
+        retry_after: Option<Duration>,
+        /// What is told of those that may be sent again.
+        refused: String,
+        /// What is told of those that will never be accepted.
+        lost: String,
     },
 }
 

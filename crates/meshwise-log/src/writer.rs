@@ -23,7 +23,7 @@ use crate::{
 };
 use lines::Lines;
 use meshwise_core::{
-    DropReason, Signal, SignalReport,
+    DropReason, Redaction, Signal, SignalReport,
     internal::{
         LossCounters,
         queue::{Entry, shards},
@@ -91,7 +91,7 @@ impl Writer {
             Target::Stdout => Outlet::stream(Destination::Stdout),
             Target::Stderr => Outlet::stream(Destination::Stderr),
             Target::Writer(to) => Outlet::stream(Destination::Other(to)),
-            Target::Delivery(delivered) => writer.open(delivered),
+            Target::Delivery(delivered) => writer.open(delivered, &style.redaction),
         };
         let processors = available_parallelism().map_or(1, NonZero::get);
         let lines = LineQueue::new(settings.bytes, shards(processors));
@@ -110,8 +110,8 @@ impl Writer {
         not(feature = "spool"),
         allow(clippy::needless_pass_by_ref_mut, reason = "a spool reports")
     )]
-    fn open(&mut self, delivered: Delivered) -> Outlet {
-        let shipper = Shipper::new(&self.name, delivered.deliver);
+    fn open(&mut self, delivered: Delivered, redaction: &Redaction) -> Outlet {
+        let shipper = Shipper::new(&self.name, delivered.deliver, redaction);
         #[cfg(feature = "spool")]
         if let Some(config) = delivered.spool {
             let counters = Arc::clone(&self.counters);
@@ -120,7 +120,8 @@ impl Writer {
                     self.spool = Some(state);
                     return Outlet::Spool(appender);
                 }
-                Err((shipper, error)) => {
+                Err(kept) => {
+                    let (shipper, error) = *kept;
                     let what = format!("cannot use the spool ({error}); lines wait in memory");
                     crate::delivery::Complaints::of(&self.name).tell(&what);
                     return Outlet::Delivery(shipper);

@@ -43,6 +43,10 @@ struct State {
     /// Of the documents of these numbers, the next attempts end with these statuses.
     others: BTreeMap<u64, Vec<u16>>,
     attempts: BTreeMap<u64, u32>,
+    /// What is said of those.
+    reason: String,
+    /// What is said of all.
+    errors: Option<bool>,
 }
 
 #[derive(Clone)]
@@ -146,8 +150,12 @@ impl Node {
                 }
             };
             let separator = if items.is_empty() { "" } else { "," };
-            let error = if status == 201 { "" } else { r#","error":{"type":"t","reason":"r"}"# };
-            errors |= status != 201;
+            let reason = serde_json::Value::from(state.reason.as_str());
+            let error = match status {
+                201 => String::new(),
+                _ => format!(r#","error":{{"type":"t","reason":{reason}}}"#),
+            };
+            errors = state.errors.unwrap_or(errors || status != 201);
             let _ = write!(items, r#"{separator}{{"create":{{"status":{status}{error}}}}}"#);
         }
         format!(r#"{{"errors":{errors},"items":[{items}]}}"#)
@@ -212,6 +220,61 @@ fn only_documents_that_may_come_later_are_sent_again_and_the_others_counted() {
 }
 
 #[test]
+fn documents_that_were_refused_are_not_there_though_all_are_said_to_be() {
+    let node = Node::start(&[Turn::Babble(r#"{"errors":false}"#)]);
+    node.state().errors = Some(false);
+    node.state().others = [(1, vec![429]), (2, vec![400]), (3, vec![0])].into();
+    let (dispatch, logs) = logs(config(&[&node]));
+    say(&dispatch, 0..6);
+    let report = logs.shutdown(PATIENCE);
+    assert_eq!((report.delivered, report.dropped_because(DropReason::ExportFailed)), (5, 1));
+    assert_eq!(node.numbers(), [0, 1, 3, 4, 5]);
+}
+
+/// Runs a test of this file in a process of its own, and returns what that says on standard error;
+/// `None` in that process.
+fn told_by(test: &str) -> Option<String> {
+    if std::env::var_os("MESHWISE_BULK_CHILD").is_some() {
+        return None;
+    }
+    let child = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args([test, "--exact", "--nocapture"])
+        .env("MESHWISE_BULK_CHILD", "1")
+        .output()
+        .expect("runs");
+    let told = String::from_utf8(child.stderr).expect("text");
+    assert!(child.status.success(), "{told}");
+    Some(told)
+}
+
+#[test]
+fn what_waits_and_what_is_lost_are_told_apart_and_without_secrets() {
+    let test = "what_waits_and_what_is_lost_are_told_apart_and_without_secrets";
+    let Some(told) = told_by(test) else {
+        let node = Node::start(&[]);
+        node.state().reason = format!("because password=hunter2 {}", "x".repeat(5000));
+        let statuses = [201, 429, 503, 400];
+        let others = (0..40).zip(statuses.into_iter().cycle());
+        node.state().others = others.map(|(n, status)| (n, vec![status])).collect();
+        let (dispatch, logs) = logs(config(&[&node]));
+        say(&dispatch, 0..40);
+        let report = logs.shutdown(PATIENCE);
+        assert_eq!((report.delivered, report.dropped_because(DropReason::ExportFailed)), (30, 10));
+        return;
+    };
+    let lines: Vec<_> = told.lines().filter(|line| line.starts_with("meshwise: ")).collect();
+    let of = |word: &str| lines.iter().filter(|line| line.contains(word)).collect::<Vec<_>>();
+    let (waiting, lost) = (of(" those after them wait: "), of(" lines are lost: status 400, t: "));
+    assert_eq!((lines.len(), waiting.len(), lost.len()), (2, 1, 1), "{told}");
+    assert!(
+        ["status 429, t:", "status 503, t:"].iter().any(|own| waiting[0].contains(own)),
+        "{told}"
+    );
+    assert!(!told.contains("hunter2") && told.contains("password="), "{told}");
+    assert!(lines.iter().all(|line| line.len() < 700 && line.ends_with('…')), "{told}");
+}
+
+#[test]
 fn a_lost_answer_makes_no_document_twice() {
     let node = Node::start(&[Turn::TakeAndClose, Turn::TakeAndClose]);
     let (dispatch, logs) = logs(config(&[&node]));
@@ -243,6 +306,24 @@ fn a_cluster_that_is_away_busy_or_no_cluster_is_asked_again() {
     let mut all = [one.numbers(), other.numbers()].concat();
     all.sort_unstable();
     assert_eq!(all, (0..14).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_an_operator_can_mend_is_waited_for_and_told_with_its_status() {
+    let test = "what_an_operator_can_mend_is_waited_for_and_told_with_its_status";
+    let Some(told) = told_by(test) else {
+        for status in [302, 401, 403, 404] {
+            let node = Node::start(&[Turn::Status(status, ""), Turn::Status(status, "")]);
+            let (dispatch, logs) = logs(config(&[&node]));
+            say(&dispatch, [1]);
+            assert_eq!(logs.shutdown(PATIENCE).delivered, 1);
+        }
+        return;
+    };
+    assert_eq!(told.matches("wait: http://127.0.0.1:").count(), 4, "{told}");
+    for said in ["302, a redirect", "401: the cluster wants", "403: the cluster", "404: the URL"] {
+        assert_eq!(told.matches(&format!(": status {said}")).count(), 1, "{told}");
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! Source: <https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk>. Documents are
 //! *created*, under an id made of the batch's and the line's number: a batch that is sent again, because
-//! the answer was lost, makes no document twice. Only what was refused with 429 or a status of 500 and
-//! above is sent again. A request that is too large for what stands between (413) is halved.
+//! the answer was lost, makes no document twice. A request that is too large for what stands between
+//! (413) is halved.
 
 mod answer;
 mod target;
@@ -16,7 +16,6 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use std::{fmt, io, io::Write as _, ops::Range, path::PathBuf, time::Duration};
 use target::BulkTarget;
-use ureq::http::{HeaderMap, header::RETRY_AFTER};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Answers name each document; what is larger is not read.
@@ -26,6 +25,19 @@ const MAX_ANSWER: u64 = 32 << 20;
 ///
 /// Lines must be JSON: use [`LogFormat::Ecs`](crate::LogFormat::Ecs), whose names
 /// [`template`](Self::template) maps.
+///
+/// | what is answered | lines |
+/// |---|---|
+/// | a document's status is 2xx, or 409 (made by an attempt whose answer was lost) | is delivered |
+/// | a document's status is 429, or 500 and above, or there is none | is sent again |
+/// | a document's status is another | is lost, and counted as `export_failed` |
+/// | 401, 403, 404 or a redirect to the whole request: user, key, URL or stream are wrong | wait until that is mended, for as long as it takes: in the queue or the spool |
+/// | 408, 429, or 500 and above to the whole request; no answer, or none of the bulk API's | are sent again |
+/// | 413 to the whole request | are sent in two halves; one line that is too large is lost |
+/// | another status to the whole request | are lost, and counted as `export_failed` |
+///
+/// What waits and what is lost is told on standard error with the status, each once a minute. A node's
+/// `Retry-After`, in seconds or as a date, is heeded up to a minute.
 #[derive(Clone)]
 #[must_use]
 pub struct BulkConfig {
@@ -156,8 +168,9 @@ impl BulkConfig {
             200..=299 => {}
             // What an operator can mend, and what goes by: the lines are not to blame.
             300..=399 | 401 | 403 | 404 | 408 | 429 | 500..=599 => {
-                let retry_after = retry_after(&parts.headers);
-                return Err(Refusal { retry_after, reason: format!("status {status}") });
+                let retry_after = answer::retry_after(&parts.headers);
+                let reason = format!("status {status}{}", answer::advice(status));
+                return Err(Refusal { retry_after, reason });
             }
             413 if lines > 1 => return Ok(None),
             _ => return Ok(Some(Delivery::lost(format!("status {status}")))),
@@ -171,9 +184,10 @@ impl Deliver for Bulk {
     fn deliver(&mut self, batch: &Batch) -> Delivery {
         let all = 0..batch.len();
         let Some(delivery) = self.send(batch, &all) else {
-            let (mut lines, mut reason) = (Vec::with_capacity(all.len()), String::new());
-            let _away = self.send_halves(batch, all, &mut lines, &mut reason);
-            return Delivery::Lines { lines, reason };
+            let mut ends = Ends::default();
+            let _away = self.send_halves(batch, all, &mut ends);
+            let Ends { lines, retry_after, refused, lost } = ends;
+            return Delivery::Lines { lines, retry_after, refused, lost };
         };
         delivery
     }
@@ -193,36 +207,19 @@ impl Bulk {
 
     /// Sends lines that are too many for one request in two, and each half so again if need be; adds
     /// what became of each line. `false` if a part was refused: those behind it are not tried then.
-    fn send_halves(
-        &mut self,
-        batch: &Batch,
-        which: Range<usize>,
-        ends: &mut Vec<LineDelivery>,
-        said: &mut String,
-    ) -> bool {
+    fn send_halves(&mut self, batch: &Batch, which: Range<usize>, ends: &mut Ends) -> bool {
         let mut there = true;
         let middle = which.start + which.len() / 2;
         for half in [which.start..middle, middle..which.end] {
-            let same = |end| std::iter::repeat_n(end, half.len());
             if !there {
-                ends.extend(same(LineDelivery::Refused));
+                ends.lines.extend(std::iter::repeat_n(LineDelivery::Refused, half.len()));
                 continue;
             }
             match self.send(batch, &half) {
-                None => there = self.send_halves(batch, half, ends, said),
-                Some(Delivery::Accepted) => ends.extend(same(LineDelivery::Accepted)),
-                Some(Delivery::Refused { reason, .. }) => {
-                    ends.extend(same(LineDelivery::Refused));
-                    *said = reason;
-                    there = false;
-                }
-                Some(Delivery::Lost { reason }) => {
-                    ends.extend(same(LineDelivery::Lost));
-                    *said = reason;
-                }
-                Some(Delivery::Lines { lines, reason }) => {
-                    ends.extend(lines);
-                    *said = reason;
+                None => there = self.send_halves(batch, half, ends),
+                Some(delivery) => {
+                    there = !matches!(delivery, Delivery::Refused { .. });
+                    ends.add(delivery, half.len());
                 }
             }
         }
@@ -230,14 +227,42 @@ impl Bulk {
     }
 }
 
+/// What became of the lines of several requests.
+#[derive(Default)]
+struct Ends {
+    lines: Vec<LineDelivery>,
+    retry_after: Option<Duration>,
+    /// The first reasons.
+    refused: String,
+    lost: String,
+}
+
+impl Ends {
+    fn add(&mut self, delivery: Delivery, lines: usize) {
+        let same = |end| vec![end; lines];
+        let none = String::new;
+        let (lines, retry_after, refused, lost) = match delivery {
+            Delivery::Accepted => (same(LineDelivery::Accepted), None, none(), none()),
+            Delivery::Lost { reason } => (same(LineDelivery::Lost), None, none(), reason),
+            Delivery::Refused { retry_after, reason } => {
+                (same(LineDelivery::Refused), retry_after, reason, none())
+            }
+            Delivery::Lines { lines, retry_after, refused, lost } => {
+                (lines, retry_after, refused, lost)
+            }
+        };
+        self.lines.extend(lines);
+        self.retry_after = self.retry_after.max(retry_after);
+        for (told, more) in [(&mut self.refused, refused), (&mut self.lost, lost)] {
+            if told.is_empty() {
+                *told = more;
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Bulk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bulk").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-/// Reads how many seconds a node asks to be left alone (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse::<u64>().ok()?;
-    Some(Duration::from_secs(seconds.min(3600)))
 }

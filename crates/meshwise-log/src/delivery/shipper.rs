@@ -1,7 +1,7 @@
 //! Sends batches until it is known what became of them.
 
 use super::{Batch, Deliver, Delivery, LineDelivery};
-use meshwise_core::internal::random;
+use meshwise_core::{Redaction, internal::random};
 use std::{
     io::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,13 +17,19 @@ const LAST_WAIT: Duration = Duration::from_secs(30);
 const NAP: Duration = Duration::from_millis(20);
 /// How often problems are told.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+/// How many characters of a problem are told.
+const MAX_TOLD: usize = 500;
 
 /// Holds a transport, and the patience with it.
 pub(crate) struct Shipper {
     deliver: Box<dyn Deliver>,
     /// The next wait, if the last attempt was in vain.
     wait: Duration,
-    complaints: Complaints,
+    /// What waits and what is lost are told of apart: neither keeps the other quiet.
+    waiting: Complaints,
+    losses: Complaints,
+    /// Lines that are lost, and were not told of yet.
+    untold: u64,
 }
 
 /// What became of a batch, line by line.
@@ -36,8 +42,11 @@ pub(crate) struct Shipped {
 }
 
 impl Shipper {
-    pub(crate) fn new(name: &str, deliver: Box<dyn Deliver>) -> Self {
-        Self { deliver, wait: FIRST_WAIT, complaints: Complaints::of(name) }
+    /// Holds a transport that has done nothing yet; what it says is told with what `redaction` hides.
+    pub(crate) fn new(name: &str, deliver: Box<dyn Deliver>, redaction: &Redaction) -> Self {
+        let complaints = || Complaints::new(name, redaction.clone());
+        let (waiting, losses) = (complaints(), complaints());
+        Self { deliver, wait: FIRST_WAIT, waiting, losses, untold: 0 }
     }
 
     /// Sends a batch, again and again, until all of it is accepted or lost, or `gives_up`.
@@ -48,8 +57,7 @@ impl Shipper {
             let deliver = AssertUnwindSafe(|| self.deliver.deliver(&batch));
             let delivery =
                 catch_unwind(deliver).unwrap_or_else(|_| Delivery::lost("the transport panicked"));
-            let mut asked = None;
-            let reason = match delivery {
+            let (asked, reason) = match delivery {
                 Delivery::Accepted => {
                     shipped.delivered += all;
                     self.wait = FIRST_WAIT;
@@ -57,14 +65,11 @@ impl Shipper {
                 }
                 Delivery::Lost { reason } => {
                     shipped.lost += all;
-                    self.complaints.tell(&format!("{all} lines are lost: {reason}"));
+                    self.tell_lost(all, &reason);
                     return shipped;
                 }
-                Delivery::Refused { retry_after, reason } => {
-                    asked = retry_after;
-                    reason
-                }
-                Delivery::Lines { lines, reason } => {
+                Delivery::Refused { retry_after, reason } => (retry_after, reason),
+                Delivery::Lines { lines, retry_after, refused, lost: reason } => {
                     let end = |index| lines.get(index).copied().unwrap_or(LineDelivery::Lost);
                     let count = |wanted| (0..batch.len()).filter(|i| end(*i) == wanted).count();
                     let delivered = count(LineDelivery::Accepted) as u64;
@@ -74,22 +79,30 @@ impl Shipper {
                     if delivered > 0 {
                         self.wait = FIRST_WAIT;
                     }
+                    if lost > 0 {
+                        self.tell_lost(lost, &reason);
+                    }
                     batch = batch.retain(|index| end(index) == LineDelivery::Refused);
                     if batch.is_empty() {
-                        if lost > 0 {
-                            self.complaints.tell(&format!("{lost} lines are lost: {reason}"));
-                        }
                         return shipped;
                     }
-                    reason
+                    (retry_after, refused)
                 }
             };
             let waiting = batch.len();
-            self.complaints.tell(&format!("{waiting} lines and those after them wait: {reason}"));
+            self.waiting.tell(&format!("{waiting} lines and those after them wait: {reason}"));
             if !self.rest(asked, gives_up) {
                 shipped.open = waiting as u64;
                 return shipped;
             }
+        }
+    }
+
+    fn tell_lost(&mut self, lines: u64, reason: &str) {
+        self.untold += lines;
+        let all = self.untold;
+        if self.losses.tell(&format!("{all} lines are lost: {reason}")) {
+            self.untold = 0;
         }
     }
 
@@ -116,21 +129,47 @@ impl Shipper {
 /// does not get through.)
 pub(crate) struct Complaints {
     name: String,
+    redaction: Redaction,
     told: Option<Instant>,
 }
 
 impl Complaints {
     pub(crate) fn of(name: &str) -> Self {
-        Self { name: name.to_owned(), told: None }
+        Self::new(name, Redaction::default())
     }
 
-    pub(crate) fn tell(&mut self, what: &str) {
+    pub(crate) fn new(name: &str, redaction: Redaction) -> Self {
+        Self { name: name.to_owned(), redaction, told: None }
+    }
+
+    /// Tells it, unless something was told within the last minute: then it returns `false`.
+    pub(crate) fn tell(&mut self, what: &str) -> bool {
         if self.told.is_some_and(|told| told.elapsed() < COMPLAIN_EVERY) {
-            return;
+            return false;
         }
         self.told = Some(Instant::now());
+        let what = self.shown(what);
         // Standard error may be closed; then there is no way to tell.
         let _ = writeln!(std::io::stderr(), "meshwise: log output {}: {what}", self.name);
+        true
+    }
+
+    /// Hides secrets, and makes it one line that is not too long: the other side's reasons may quote
+    /// lines, and be as long as it likes.
+    fn shown(&self, what: &str) -> String {
+        let plain = self.redaction.text(what);
+        let mut rest = plain.chars();
+        let mut shown = String::new();
+        for c in rest.by_ref().take(MAX_TOLD) {
+            match c.is_control() {
+                true => shown.extend(c.escape_default()),
+                false => shown.push(c),
+            }
+        }
+        if rest.next().is_some() {
+            shown.push('…');
+        }
+        shown
     }
 }
 
@@ -162,7 +201,8 @@ mod tests {
         for at in 0..4 {
             batch.push(b"line\n", at);
         }
-        let shipped = Shipper::new("test", Box::new(scripted)).ship(batch, gives_up);
+        let shipped =
+            Shipper::new("test", Box::new(scripted), Redaction::standard()).ship(batch, gives_up);
         (shipped, seen)
     }
 
@@ -171,7 +211,9 @@ mod tests {
         use LineDelivery::{Accepted, Lost, Refused};
         let part = |lines: &[LineDelivery]| Delivery::Lines {
             lines: lines.to_vec(),
-            reason: "busy".to_owned(),
+            retry_after: None,
+            refused: "busy".to_owned(),
+            lost: "bad".to_owned(),
         };
         let answers = vec![
             part(&[Accepted, Refused, Lost, Refused]),

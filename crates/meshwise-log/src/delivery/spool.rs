@@ -136,6 +136,9 @@ impl SpoolState {
     }
 }
 
+/// The shipper of a spool that could not be opened, and the reason.
+pub(crate) type Unopened = Box<(Shipper, io::Error)>;
+
 /// Opens a spool, and starts the thread that sends what is in it.
 ///
 /// # Errors
@@ -145,11 +148,11 @@ pub(crate) fn start(
     name: &str,
     shipper: Shipper,
     counters: Arc<LossCounters>,
-) -> Result<(Appender, Arc<SpoolState>), (Shipper, io::Error)> {
+) -> Result<(Appender, Arc<SpoolState>), Unopened> {
     let opened = take_slot(&config.dir).and_then(|(lock, slot)| Reader::open(slot, lock));
     let own = match opened {
         Ok(own) => own,
-        Err(error) => return Err((shipper, error)),
+        Err(error) => return Err(Box::new((shipper, error))),
     };
     let orphans = orphans(&config.dir);
     let first = own.last_segment().map_or(1, |last| last.saturating_add(1));
@@ -179,7 +182,7 @@ pub(crate) fn start(
         Ok(_) => Ok((appender, state)),
         Err(error) => {
             match shipper.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                Some(shipper) => Err((shipper, error)),
+                Some(shipper) => Err(Box::new((shipper, error))),
                 // (No thread has taken it.)
                 None => Ok((appender, state)),
             }

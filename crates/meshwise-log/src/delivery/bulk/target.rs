@@ -53,7 +53,7 @@ impl BulkTarget {
         }
         let path = uri.path().trim_end_matches('/');
         let shown = format!("{scheme}://{host}{path}");
-        let fields = "errors,items.*.status,items.*.error.type,items.*.error.reason";
+        let fields = "items.*.status,items.*.error.type,items.*.error.reason";
         let url = format!("{shown}/{stream}/_bulk?filter_path={fields}");
         Ok(Self { url, shown, user, https })
     }
@@ -103,7 +103,7 @@ mod tests {
     fn urls_are_understood_or_named_without_their_passwords() {
         let target =
             BulkTarget::parse("https://me:p%40ss@search:9200/es/", "logs-a-b").expect("url");
-        let query = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
+        let query = "filter_path=items.*.status,items.*.error.type,items.*.error.reason";
         assert_eq!(target.url, format!("https://search:9200/es/logs-a-b/_bulk?{query}"));
         assert_eq!(target.shown, "https://search:9200/es");
         let user = format!("Basic {}", BASE64_STANDARD.encode("me:p@ss"));
