@@ -4,7 +4,7 @@ use axum::{Router, body::Body, extract::Request, routing::post};
 use meshwise::{
     api::{Date, Declared, ProvidedApi, ProvidedVersion},
     log::{LogLines, LogOutput, Redaction},
-    messaging::{Consumer, System, Trust},
+    messaging::{Consumer, Reason, System, Trust},
     opentelemetry::trace::SpanKind,
 };
 use meshwise_testing::TestMesh;
@@ -159,7 +159,7 @@ async fn what_is_hidden_is_hidden_in_each_signal_and_in_what_brokers_keep() {
         .await;
     let reason = "declined: iban=DE02120300, email=ann@example.com, password=hunter2";
     processing.mark_dead_letter(&mut headers, &reason);
-    processing.dead_letter(&reason);
+    processing.dead_letter(&Reason::new(reason));
 
     let written = |name: &str| {
         let found = headers.iter().find(|(header, _)| header == name);

@@ -3,7 +3,8 @@
 //! A handler that hangs finishes nothing, so no histogram tells of it. Its message's age does, for it
 //! is asked for at each scrape. Each message in hand takes a slot of its channel's array, and writes the
 //! moment that its age counts from and what it is: one exchange to take a slot, a few stores, one more to
-//! leave it, no lock. The array grows where it is crowded.
+//! leave it, no lock. The array grows where it is crowded; what finds no place even then goes into a map
+//! behind a lock.
 
 use crate::system::System;
 use meshwise_core::{TraceId, internal::clock};
@@ -11,6 +12,7 @@ use meshwise_metrics::internal::{MessagingChannel, MessagingMetrics, MessagingSe
 use parking_lot::Mutex;
 use std::{
     array,
+    collections::BTreeMap,
     sync::{
         Arc, OnceLock,
         atomic::{
@@ -23,8 +25,10 @@ use std::{
 
 /// How many slots an array begins with, and grows by.
 const BLOCK: usize = 64;
-/// How many blocks it may have; of messages beyond, only the number is known.
+/// How many blocks it may have.
 const BLOCKS: usize = 16;
+/// How many slots that makes; numbers from here on are those of messages beyond.
+const SLOTS: usize = BLOCK * BLOCKS;
 /// How many slots that are taken make it grow.
 const CROWDED: usize = 8;
 /// How many channels have an array of their own.
@@ -56,6 +60,8 @@ pub(crate) struct Hand {
     /// How many blocks are in use, one at least.
     grown: AtomicUsize,
     next: AtomicUsize,
+    /// Those that have found no slot, since when, by what stands for a slot's number.
+    beyond: Mutex<BTreeMap<usize, (u64, HandFacts)>>,
 }
 
 /// A place for a message in hand.
@@ -134,6 +140,23 @@ impl Hands {
         messages
     }
 
+    /// Waits until the messages that are in hand now are settled.
+    pub(crate) async fn settled(&self) {
+        /// How often is looked: only a process that ends does.
+        const EVERY: Duration = Duration::from_millis(10);
+        let hands = self.0.channels.lock().clone();
+        let held = hands.into_iter().map(|hand| (hand.held(), hand));
+        let mut held: Vec<_> = held.collect();
+        loop {
+            held.iter_mut().for_each(|(held, hand)| held.retain(|held| hand.holds(*held)));
+            held.retain(|(held, _)| !held.is_empty());
+            if held.is_empty() {
+                return;
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
     /// Sets the gauges.
     pub(crate) fn tell(&self) {
         let now = Instant::now();
@@ -166,12 +189,13 @@ impl Hand {
             blocks: array::from_fn(|_| OnceLock::new()),
             grown: AtomicUsize::new(1),
             next: AtomicUsize::new(0),
+            beyond: Mutex::default(),
         }
     }
 
-    /// Takes a message in hand; returns its slot, if one is free, to be [released](Self::release).
+    /// Takes a message in hand; returns its slot, to be [released](Self::release).
     #[inline]
-    pub(crate) fn take(&self, now: Instant, facts: &HandFacts) -> Option<usize> {
+    pub(crate) fn take(&self, now: Instant, facts: &HandFacts) -> usize {
         let since = clock::nanos(now).saturating_add(BIAS);
         let since = match facts.published {
             Some(at) => {
@@ -184,21 +208,40 @@ impl Hand {
             let grown = self.grown.load(Relaxed);
             let first = self.next.fetch_add(1, Relaxed) % (grown * BLOCK);
             let whole = grown == BLOCKS;
-            let most = if whole { BLOCKS * BLOCK } else { CROWDED };
+            let most = if whole { SLOTS } else { CROWDED };
             let mut places = (first..first + most).map(|at| at % (grown * BLOCK));
             if let Some(at) = places.find(|at| self.slot(*at).take(since, facts)) {
-                return Some(at);
+                return at;
             }
             if whole {
-                return None;
+                return self.take_beyond(since, *facts);
             }
             self.grown.fetch_max(grown + 1, Relaxed);
         }
     }
 
+    #[inline(never)]
+    fn take_beyond(&self, since: u64, facts: HandFacts) -> usize {
+        let mut beyond = self.beyond.lock();
+        let at = beyond.last_key_value().map_or(SLOTS, |(last, _)| last + 1);
+        beyond.insert(at, (since, facts));
+        at
+    }
+
     /// Leaves a slot.
     pub(crate) fn release(&self, at: usize) {
-        self.slot(at).since.store(FREE, Release);
+        match at < SLOTS {
+            true => self.slot(at).since.store(FREE, Release),
+            false => drop(self.beyond.lock().remove(&at)),
+        }
+    }
+
+    /// Tells whether a slot holds the same message still.
+    fn holds(&self, (at, since): (usize, u64)) -> bool {
+        match at < SLOTS {
+            true => self.slot(at).since.load(Acquire) == since,
+            false => self.beyond.lock().get(&at).is_some_and(|held| held.0 == since),
+        }
     }
 
     #[inline]
@@ -211,32 +254,48 @@ impl Hand {
     /// Returns the age of the oldest message in hand.
     pub(crate) fn oldest(&self, now: Instant) -> Option<Duration> {
         let now = clock::nanos(now).saturating_add(BIAS);
-        let oldest = self.taken().map(|(_, since)| since).min()?;
+        let oldest = self.held().into_iter().map(|(_, since)| since).min()?;
         Some(Duration::from_nanos(now.saturating_sub(oldest)))
     }
 
-    /// Returns the slots that are taken, and since when.
-    fn taken(&self) -> impl Iterator<Item = (&Slot, u64)> {
-        let blocks = self.blocks.iter().filter_map(OnceLock::get);
-        let slots = blocks.flat_map(|block| block.iter());
-        slots.map(|slot| (slot, slot.since.load(Acquire))).filter(|(_, since)| *since > TAKEN)
+    /// Returns the numbers of the slots that are taken, and since when.
+    fn held(&self) -> Vec<(usize, u64)> {
+        let mut held = Vec::new();
+        for (block, slots) in self.blocks.iter().enumerate() {
+            for (place, slot) in slots.get().into_iter().flat_map(|slots| slots.iter()).enumerate()
+            {
+                held.push((block * BLOCK + place, slot.since.load(Acquire)));
+            }
+        }
+        held.retain(|(_, since)| *since > TAKEN);
+        held.extend(self.beyond.lock().iter().map(|(at, (since, _))| (*at, *since)));
+        held
+    }
+
+    /// Returns what is known of the message in a slot, if it is there still.
+    fn facts(&self, held @ (at, since): (usize, u64)) -> Option<(TraceId, u32)> {
+        if at >= SLOTS {
+            let beyond = self.beyond.lock();
+            let (_, facts) = beyond.get(&at).filter(|held| held.0 == since)?;
+            return Some((facts.trace_id, facts.attempt));
+        }
+        let slot = self.slot(at);
+        let [high, low] = [&slot.trace[0], &slot.trace[1]].map(|half| half.load(Acquire));
+        let attempt = slot.attempt.load(Acquire);
+        // Left meanwhile, and perhaps taken anew: what was read may be another's.
+        let trace_id = TraceId::from_int(u128::from(high) << 64 | u128::from(low));
+        self.holds(held).then_some((trace_id, attempt))
     }
 
     fn list(&self, now: Instant, messages: &mut Vec<MessageInHand>) {
         let now = clock::nanos(now).saturating_add(BIAS);
-        for (slot, since) in self.taken() {
-            let [high, low] = [&slot.trace[0], &slot.trace[1]].map(|half| half.load(Acquire));
-            let attempt = slot.attempt.load(Acquire);
-            // Left meanwhile, and perhaps taken anew: what was read may be another's.
-            if slot.since.load(Relaxed) != since {
-                continue;
-            }
-            let trace_id = TraceId::from_int(u128::from(high) << 64 | u128::from(low));
+        for held in self.held() {
+            let Some((trace_id, attempt)) = self.facts(held) else { continue };
             messages.push(MessageInHand {
                 system: self.system,
                 destination: Arc::clone(&self.destination),
                 group: self.group.clone(),
-                age: Duration::from_nanos(now.saturating_sub(since)),
+                age: Duration::from_nanos(now.saturating_sub(held.1)),
                 attempt,
                 trace_id: trace_id.is_valid().then_some(trace_id),
             });
@@ -285,8 +344,8 @@ mod tests {
         let (hand, facts) = (hand(), HandFacts::default());
         let now = Instant::now();
         assert_eq!(hand.oldest(now), None);
-        let old = hand.take(now, &facts).unwrap();
-        let young = hand.take(now + Duration::from_secs(3), &facts).unwrap();
+        let old = hand.take(now, &facts);
+        let young = hand.take(now + Duration::from_secs(3), &facts);
         let later = now + Duration::from_secs(5);
         assert_eq!(hand.oldest(later), Some(Duration::from_secs(5)));
         hand.release(old);
@@ -318,7 +377,7 @@ mod tests {
         let facts =
             HandFacts { trace_id: TraceId::from_int(7 << 64 | 8), attempt: 2, published: None };
         hand.take(now, &facts);
-        let settled = hand.take(now, &HandFacts::default()).unwrap();
+        let settled = hand.take(now, &HandFacts::default());
         hand.release(settled);
         other.take(now + Duration::from_secs(1), &HandFacts::default());
         let listed = hands.list(now + Duration::from_secs(3));
@@ -343,16 +402,42 @@ mod tests {
         let now = Instant::now();
         hand.take(now, &facts);
         assert_eq!(hand.grown.load(Relaxed), 1, "it is small at first");
-        let slots = BLOCK * BLOCKS;
-        let held: Vec<_> = (1..slots + 10).map(|_| hand.take(now, &facts)).collect();
-        assert_eq!(held.iter().filter(|held| held.is_none()).count(), 10);
-        let mut all: Vec<_> = held.into_iter().flatten().collect();
+        let mut all: Vec<_> = (1..SLOTS + 10).map(|_| hand.take(now, &facts)).collect();
+        let last = hand.take(now, &published(clock::wall_time(now) - Duration::from_secs(3600)));
+        assert!(last >= SLOTS && hand.oldest(now).unwrap() > Duration::from_secs(3599));
+        hand.release(last);
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), slots - 1, "each has a slot of its own");
-        (0..slots).for_each(|at| hand.release(at));
-        assert_eq!(hand.oldest(now), None);
-        assert!(hand.take(now, &facts).is_some());
+        assert_eq!(all.len(), SLOTS + 9, "each has a number of its own");
+        (0..SLOTS).for_each(|at| hand.release(at));
+        let later = now + Duration::from_secs(1);
+        assert_eq!(hand.oldest(later), Some(Duration::from_secs(1)), "ten are in hand");
+        let mut listed = Vec::new();
+        hand.list(later, &mut listed);
+        assert_eq!(listed.len(), 10);
+        all.iter().filter(|at| **at >= SLOTS).for_each(|at| hand.release(*at));
+        assert_eq!(hand.oldest(later), None);
+        assert!(hand.take(now, &facts) < SLOTS, "slots are free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_hand_is_waited_for_and_what_comes_later_is_not() {
+        let hands = Hands::new(None);
+        let hand = hands.of(System::NATS, &"orders".into(), None);
+        let (now, facts) = (Instant::now(), HandFacts::default());
+        hands.settled().await;
+        let first: Vec<_> = (0..SLOTS + 2).map(|_| hand.take(now, &facts)).collect();
+        let settled = tokio::spawn({
+            let hands = hands.clone();
+            async move { hands.settled().await }
+        });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let _later = hand.take(now + Duration::from_secs(1), &facts);
+        for at in first {
+            assert!(!settled.is_finished());
+            hand.release(at);
+        }
+        settled.await.unwrap();
     }
 
     #[test]

@@ -4,7 +4,15 @@
 //! not wait for a broker.
 
 use crate::consumer::Consumer;
-use std::{error::Error, fmt, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 use tokio::{task::JoinHandle, time};
 
 /// Asks a broker how far a consumer is behind.
@@ -64,8 +72,8 @@ impl Consumer {
     /// `meshwise_consumer_lag_messages`, until what is returned is dropped. One second is usual.
     ///
     /// An answer is waited for as long, and at least two seconds. What a broker does not tell in time keeps
-    /// its last value, and the first of several failures in a row is logged. Partitions that a consumer
-    /// has no more are shown as 0.
+    /// its last value, and the first of several failures in a row is logged, a probe's panic among them.
+    /// Partitions that a consumer has no more are shown as 0, and so are all once no one asks any more.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -76,38 +84,24 @@ impl Consumer {
         LagTask(tokio::spawn(async move {
             let mut ticks = time::interval(every);
             ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-            let (mut shown, mut failing) = (Vec::new(), false);
+            let (mut shown, mut failing) = (Shown { consumer, partitions: Vec::new() }, false);
             loop {
                 ticks.tick().await;
-                let asked = time::timeout(timeout, probe.probe(timeout)).await;
+                let asked = time::timeout(timeout, ask(&probe, timeout)).await;
                 let asked = asked.unwrap_or_else(|late| Err(ProbeError::new(late)));
                 match asked {
                     Ok(lags) => {
-                        consumer.show(&lags, &mut shown);
+                        shown.show(&lags);
                         failing = false;
                     }
                     Err(error) => {
                         if !std::mem::replace(&mut failing, true) {
-                            consumer.tell(&error);
+                            shown.consumer.tell(&error);
                         }
                     }
                 }
             }
         }))
-    }
-
-    /// Sets the gauges; those of partitions that are gone are set to 0.
-    fn show(&self, lags: &[Lag], shown: &mut Vec<Option<u32>>) {
-        let Some(metrics) = &self.0.messaging.0.metrics else { return };
-        let channel = self.0.channel();
-        shown.retain(|partition| !lags.iter().any(|lag| lag.partition == *partition));
-        for partition in shown.drain(..) {
-            metrics.lag(&channel, partition, 0);
-        }
-        for lag in lags {
-            metrics.lag(&channel, lag.partition, lag.messages);
-            shown.push(lag.partition);
-        }
     }
 
     fn tell(&self, error: &ProbeError) {
@@ -123,5 +117,44 @@ impl Consumer {
             Some(dispatch) => tracing::dispatcher::with_default(dispatch, log),
             None => log(),
         }
+    }
+}
+
+/// Asks once; a probe that panics has failed.
+async fn ask(probe: &impl LagProbe, timeout: Duration) -> Result<Vec<Lag>, ProbeError> {
+    let mut asked = pin!(async { probe.probe(timeout).await });
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(ProbeError::new("the probe panicked"))))
+    })
+    .await
+}
+
+/// The partitions whose lag is shown.
+struct Shown {
+    consumer: Consumer,
+    partitions: Vec<Option<u32>>,
+}
+
+impl Shown {
+    /// Sets the gauges; those of partitions that are gone are set to 0.
+    fn show(&mut self, lags: &[Lag]) {
+        let Some(metrics) = &self.consumer.0.messaging.0.metrics else { return };
+        let channel = self.consumer.0.channel();
+        let shown = &mut self.partitions;
+        shown.retain(|partition| !lags.iter().any(|lag| lag.partition == *partition));
+        for partition in shown.drain(..) {
+            metrics.lag(&channel, partition, 0);
+        }
+        for lag in lags {
+            metrics.lag(&channel, lag.partition, lag.messages);
+            shown.push(lag.partition);
+        }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.show(&[]);
     }
 }

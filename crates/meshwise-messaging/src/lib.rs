@@ -43,7 +43,9 @@
 //! | a message is only sent ([`Producer::send`]) | it inherits no deadline; [`Sending::with_deadline`] sets one |
 //! | a message is answered ([`Producer::request`]) | the deadline of the call being served goes on with it, and ends the wait |
 //! | a deadline came with a message | the time in the queue counts against it, where the broker or producer says when it was published |
-//! | a batch is processed | its span begins a trace and links to the first 128 producers' |
+//! | a batch is processed | its span begins a trace and links to the first 128 producers'; its deadline is the latest of its messages', if each has one |
+//! | a message fails | `error.type` is what the error, or one of its sources, is known as: `connect`, `timeout`, ...; `_OTHER` else |
+//! | the process is asked to end | `Mesh::serve` waits for the messages in hand, up to the drain timeout; stop taking others once `mesh.health().drained()` is ready |
 //! | a handler panics or is cancelled | the message counts as `dropped`; the broker delivers it again |
 //! | a message comes again | an inbox says that it is done: [`MemoryInbox`], [`SqlInbox`], [`RedisInbox`] |
 //! | a handler hangs | `meshwise_consumer_age_seconds` grows |
@@ -57,7 +59,7 @@
 //! |---|---|---|
 //! | `rdkafka-0_39` | `rdkafka` 0.39 | headers, messages, lag (committed offsets against the log's end) |
 //! | `lapin-4` | `lapin` 4 | field tables, deliveries, lag (messages ready in the queue) |
-//! | `async-nats-0_51` | `async-nats` 0.51 | header maps, messages of core NATS and `JetStream`, lag (`num_pending`) |
+//! | `async-nats-0_51` | `async-nats` 0.51 | header maps, messages of core NATS and `JetStream`, lag (messages pending, and those in hand) |
 //! | `rumqttc-0_25` | `rumqttc` 0.25 | user properties and messages of MQTT 5; no broker tells of lag |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -67,6 +69,7 @@ mod clients;
 mod consumer;
 mod dead_letter;
 mod exemplar;
+mod fault;
 mod hands;
 mod inbox;
 mod key;
@@ -77,6 +80,7 @@ pub mod names;
 mod outbox;
 mod processing;
 mod producer;
+mod reason;
 mod retry;
 mod senders;
 mod sending;
@@ -106,6 +110,7 @@ pub use messaging::{Messaging, MessagingBuilder, Recording};
 pub use outbox::{OutboxMessage, OutboxStore, Relay, RelayConfig, SqlOutbox, SqlOutboxStore};
 pub use processing::{Entered, Processing, Running, Settled};
 pub use producer::Producer;
+pub use reason::Reason;
 pub use retry::{Retry, RetryConfig};
 pub use sending::{Sending, WatchError};
 pub use sql::{Dialect, Sql, SqlValue, TableNameError};

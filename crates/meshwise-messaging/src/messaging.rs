@@ -1,6 +1,7 @@
 //! What producers and consumers of one service share.
 
 use crate::{
+    fault::fault,
     hands::{Hands, MessageInHand},
     senders::Senders,
 };
@@ -60,12 +61,18 @@ impl Messaging {
         MessagingBuilder { recording, classifier: Classifier::new(), api: None }
     }
 
-    /// Lists the messages that this service's consumers have in hand, the oldest first; at most 1,024 of
-    /// each channel.
+    /// Lists the messages that this service's consumers have in hand, the oldest first.
     #[doc(hidden)]
     #[must_use]
     pub fn in_hand(&self) -> Vec<MessageInHand> {
         self.0.hands.list(Instant::now())
+    }
+
+    /// Waits until the messages that consumers have in hand now are settled; those that come later are not
+    /// waited for.
+    #[doc(hidden)]
+    pub async fn settled(&self) {
+        self.0.hands.settled().await;
     }
 
     /// Returns the service that records.
@@ -131,7 +138,7 @@ impl MessagingBuilder {
             dispatch: recording.dispatch,
             tracing_span: recording.tracing_span,
             recorder,
-            classifier,
+            classifier: classifier.with_fault(fault),
             senders,
             hands,
             api,

@@ -8,7 +8,7 @@ use crate::{
 };
 use meshwise_core::{
     ApiVersion, CallEnd, CallInfo, Deadline,
-    internal::{Limits, clock},
+    internal::{Limits, clock, error_chain},
     outcome::{EndedBy, Fault, FaultKind, Side},
     propagation::{Caller, Outgoing},
 };
@@ -20,7 +20,8 @@ use opentelemetry::{
 };
 use std::{
     borrow::Cow,
-    fmt::{self, Display},
+    error::Error,
+    fmt,
     sync::Arc,
     time::{Instant, SystemTime},
 };
@@ -248,10 +249,9 @@ impl Sending {
     }
 
     /// Ends it: the message was not taken.
-    pub fn failed<E: Display + 'static>(mut self, error: &E) {
-        let faults = self.producer.0.messaging.0.classifier.faults();
-        let (fault, message) = (faults.of(error), faults.message(error));
-        self.broke(fault, Some(message));
+    pub fn failed(mut self, error: &(dyn Error + 'static)) {
+        let fault = self.producer.0.messaging.0.classifier.faults().of_chain(error);
+        self.broke(fault, Some(error_chain(error).into_owned()));
     }
 
     /// Ends it: the message was not taken, for a reason that is known.
@@ -260,12 +260,12 @@ impl Sending {
     }
 
     /// Waits for a future that sends the message, and ends as its result says. Past the deadline, if
-    /// there is one, a request is given up.
+    /// there is one, a request is given up; if it has passed already, the future is not even begun.
     ///
     /// # Errors
     /// [`WatchError::Sending`] with the future's own, [`WatchError::DeadlineExceeded`] once the
     /// deadline has passed.
-    pub async fn watch<T, E: Display + 'static>(
+    pub async fn watch<T, E: Error + 'static>(
         self,
         future: impl Future<Output = Result<T, E>>,
     ) -> Result<T, WatchError<E>> {
@@ -273,9 +273,12 @@ impl Sending {
         let result = match enforced {
             Some(deadline) => {
                 let moment = tokio::time::Instant::from_std(deadline.moment());
-                match tokio::time::timeout_at(moment, future).await {
-                    Ok(result) => result,
-                    Err(_passed) => {
+                // A timeout asks its future first.
+                let in_time = tokio::time::Instant::now() < moment;
+                let begun = async { tokio::time::timeout_at(moment, future).await.ok() };
+                match if in_time { begun.await } else { None } {
+                    Some(result) => result,
+                    None => {
                         self.failed_as(Fault::new(FaultKind::Timeout));
                         return Err(WatchError::DeadlineExceeded);
                     }

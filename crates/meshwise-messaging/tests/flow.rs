@@ -215,6 +215,8 @@ impl std::fmt::Display for Declined {
     }
 }
 
+impl std::error::Error for Declined {}
+
 #[test]
 fn each_way_to_settle_has_its_outcome_and_one_finish() {
     type Settle = fn(Processing);

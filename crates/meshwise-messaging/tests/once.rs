@@ -4,7 +4,7 @@
 mod support;
 
 use meshwise_messaging::{
-    Begun, Dialect, OutboxMessage, OutboxStore as _, Redis, RedisInbox, RedisReply, Relay,
+    Begun, Dialect, OutboxMessage, OutboxStore as _, Reason, Redis, RedisInbox, RedisReply, Relay,
     RelayConfig, RetryConfig, Sql, SqlInbox, SqlOutbox, SqlValue, System,
 };
 use std::{
@@ -374,7 +374,7 @@ fn a_message_that_is_set_aside_says_why_and_how_often_it_was_tried() {
     assert!(!reason.contains("hunter2"), "{reason}");
     processing.mark_dead_letter(&mut headers, &"x".repeat(100_000));
     assert_eq!(headers.iter().map(|(_, value)| value.len()).max(), Some(512));
-    processing.dead_letter(&"poison");
+    processing.dead_letter(&Reason::new("poison"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -414,4 +414,29 @@ async fn lag_is_asked_for_by_a_task_and_a_broker_that_hangs_holds_up_nothing() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(shown(), (0.0, 2.0), "a partition that is gone is 0");
     drop(task);
+    tokio::task::yield_now().await;
+    assert_eq!(shown(), (0.0, 0.0), "no one asks any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_panics_has_failed_and_is_asked_again() {
+    use meshwise_messaging::{Lag, LagProbe, ProbeError};
+    struct Panics(Mutex<u32>);
+    impl LagProbe for Panics {
+        async fn probe(&self, _: Duration) -> Result<Vec<Lag>, ProbeError> {
+            let asked = {
+                let mut asked = self.0.lock().unwrap();
+                *asked += 1;
+                *asked
+            };
+            assert_ne!(asked, 1, "on purpose");
+            Ok(vec![Lag::new(None, 3)])
+        }
+    }
+    let mesh = support::Mesh::new("mailer");
+    let consumer = mesh.messaging.consumer(System::KAFKA, "orders");
+    let _task = consumer.watch_lag(Duration::from_secs(1), Panics(Mutex::new(0)));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let text = mesh.metrics.render_text();
+    assert_eq!(support::value(&text, "meshwise_consumer_lag_messages", &[]), 3.0);
 }

@@ -1,9 +1,11 @@
 //! Messages of the mesh.
 
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Parts};
 #[cfg(feature = "axum")]
 use meshwise_core::settings::Value;
 use meshwise_messaging::Messaging;
+#[cfg(feature = "axum")]
+use std::time::Duration;
 
 impl Mesh {
     /// Makes producers and consumers of messages, whose spans, metrics and log lines are this mesh's.
@@ -23,6 +25,23 @@ impl Mesh {
     #[must_use]
     pub fn messaging(&self) -> &Messaging {
         &self.0.messaging
+    }
+}
+
+#[cfg(feature = "axum")]
+impl Parts {
+    /// Waits until the messages in hand are settled, and tells how many are not when the time is up.
+    pub(crate) async fn settle_messages(&self, limit: Duration) {
+        if tokio::time::timeout(limit, self.messaging.settled()).await.is_ok() {
+            return;
+        }
+        let messages = self.messaging.in_hand().len();
+        self.log(|| {
+            tracing::warn!(
+                target: "meshwise", messages,
+                "messages in hand were not settled after {limit:?}; their broker delivers them again"
+            );
+        });
     }
 }
 

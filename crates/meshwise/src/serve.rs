@@ -307,6 +307,9 @@ impl ServeBuilder {
         parts.log(|| {
             tracing::info!(target: "meshwise", %address, "draining, for at most {limit:?}");
         });
+        #[cfg(feature = "messaging")]
+        tokio::join!(connections.drain(limit), parts.settle_messages(limit));
+        #[cfg(not(feature = "messaging"))]
         connections.drain(limit).await;
         drop(connections);
         if cut.calls() > 0 {

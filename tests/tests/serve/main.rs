@@ -2,6 +2,7 @@
 
 mod draining;
 mod layers;
+mod messages;
 mod upgrades;
 
 use axum::{

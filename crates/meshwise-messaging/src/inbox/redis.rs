@@ -61,12 +61,13 @@ pub struct RedisInbox<R> {
 }
 
 impl<R: Redis + Clone> RedisInbox<R> {
-    /// Keeps the messages of the consumer called `consumer` under `inbox:{consumer}:`, with a lease of
-    /// 60 s, and remembers those that were handled for 7 days.
+    /// Keeps the messages of the consumer called `consumer` under `inbox:{consumer}:` (colons in its name
+    /// are written `%3A`), with a lease of 60 s, and remembers those that were handled for 7 days.
     pub fn new(redis: R, consumer: &str) -> Self {
         Self {
             redis,
-            prefix: format!("inbox:{consumer}:"),
+            // Two consumers never share a key.
+            prefix: format!("inbox:{}:", consumer.replace('%', "%25").replace(':', "%3A")),
             lease: Duration::from_secs(60),
             remember: Duration::from_secs(7 * 24 * 60 * 60),
         }

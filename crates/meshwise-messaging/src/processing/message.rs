@@ -4,7 +4,7 @@ use super::settled::Settled;
 use crate::{consumer::Consumer, exemplar::exemplar, names, senders::Sender};
 use meshwise_core::{
     CallEnd, CallInfo, Deadline, ErrorType, RequestId, TraceId, TraceState,
-    internal::Limits,
+    internal::{Limits, error_chain},
     outcome::{EndedBy, Fault, FaultKind, Side},
     propagation::Baggage,
 };
@@ -18,7 +18,8 @@ use opentelemetry::{
     trace::{SpanContext, Status, TraceContextExt},
 };
 use std::{
-    fmt::{self, Display},
+    error::Error,
+    fmt,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -36,7 +37,8 @@ use std::{
 /// | [`dead_letter`](Self::dead_letter): it is set aside | `dead_letter` | failure, by the error's kind |
 /// | it is dropped | `dropped` | cancelled; past its deadline `timeout`; after a panic in it `panic` |
 ///
-/// What the broker is told is the caller's business: settle here after it has been told.
+/// Of an error the whole chain of sources is looked at. What the broker is told is the caller's business:
+/// settle here after it has been told.
 #[must_use = "dropping it tells that the message was given up"]
 pub struct Processing {
     pub(crate) consumer: Consumer,
@@ -156,17 +158,17 @@ impl Processing {
     }
 
     /// Ends it: the message could not be handled, and is to come again.
-    pub fn nack<E: Display + 'static>(self, error: &E) {
+    pub fn nack(self, error: &(dyn Error + 'static)) {
         self.broke(Settled::Nack, error);
     }
 
     /// Ends it: the message cannot be handled, and is thrown away.
-    pub fn reject<E: Display + 'static>(self, error: &E) {
+    pub fn reject(self, error: &(dyn Error + 'static)) {
         self.broke(Settled::Reject, error);
     }
 
     /// Ends it: the message cannot be handled, and was set aside.
-    pub fn dead_letter<E: Display + 'static>(self, error: &E) {
+    pub fn dead_letter(self, error: &(dyn Error + 'static)) {
         self.broke(Settled::DeadLetter, error);
     }
 
@@ -176,11 +178,13 @@ impl Processing {
         self.finish(settled, end, None);
     }
 
-    fn broke<E: Display + 'static>(mut self, settled: Settled, error: &E) {
-        let faults = self.consumer.0.messaging.0.classifier.faults();
-        let (fault, message) = (faults.of(error), faults.message(error));
+    fn broke(mut self, settled: Settled, error: &(dyn Error + 'static)) {
+        let mut fault = self.consumer.0.messaging.0.classifier.faults().of_chain(error);
+        if *self.panicked.get_mut() && fault.kind == FaultKind::Other {
+            fault.kind = FaultKind::Panic;
+        }
         let end = self.judge(fault);
-        self.finish(settled, end, Some(message));
+        self.finish(settled, end, Some(error_chain(error).into_owned()));
     }
 
     fn judge(&self, fault: Fault) -> CallEnd {

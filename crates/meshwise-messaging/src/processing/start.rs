@@ -114,7 +114,7 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
         began,
         recorded_at,
         panicked: AtomicBool::new(false),
-        in_hand,
+        in_hand: Some(in_hand),
         finished: false,
     }
 }
@@ -149,7 +149,8 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
     let shared = &*parts.messaging.0;
     let (mut count, mut links, mut oldest) = (0_u32, Vec::new(), None::<SystemTime>);
     let mut senders: Vec<(Arc<Sender>, u32)> = Vec::new();
-    let mut soonest: Option<Duration> = None;
+    // It is of use as long as one of its messages is.
+    let (mut latest, mut endless) = (None::<Duration>, false);
     for message in messages {
         count = count.saturating_add(1);
         let published = message.published_at();
@@ -173,13 +174,13 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
             let version = caller.and_then(|caller| caller.api_version.as_deref());
             counter.count(&ApiUse { api, version, caller: caller.map(|caller| &*caller.service) });
         }
-        if trusted {
-            let told = own.timeout_ms.and_then(parse_millis);
-            let told = told.map(|told| time_left(told, began, published));
-            soonest = [soonest, told].into_iter().flatten().min();
+        let told = own.timeout_ms.filter(|_| trusted).and_then(parse_millis);
+        match told {
+            Some(told) => latest = latest.max(Some(time_left(told, began, published))),
+            None => endless = true,
         }
     }
-    let told = Told { left: soonest, ..Told::default() };
+    let told = Told { left: latest.filter(|_| !endless), ..Told::default() };
     let (none, baggage) = (SpanContext::NONE, Baggage::EMPTY);
     let fill = |_: &mut Vec<KeyValue>| (!links.is_empty()).then_some(links);
     let mut recorded_at = None;
@@ -204,7 +205,7 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
         began,
         recorded_at,
         panicked: AtomicBool::new(false),
-        in_hand: if count > 0 { hand.take(began, &facts) } else { None },
+        in_hand: (count > 0).then(|| hand.take(began, &facts)),
         finished: false,
     }
 }
@@ -277,8 +278,9 @@ fn time_left(told: Duration, began: Instant, published: Option<SystemTime>) -> D
 
 fn attempt(message: &(impl Delivery + ?Sized), told: Option<&[u8]>) -> u32 {
     let told = told.and_then(|value| {
-        let text = text(value, 9)?;
-        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+        let text = text(value, 20)?;
+        // A count that is too large is not none.
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().unwrap_or(u32::MAX))
     });
     message.deliveries_before().saturating_add(told.unwrap_or(0))
 }

@@ -40,11 +40,14 @@ async fn main() -> anyhow::Result<()> {
     let _lag = consumer.watch_lag(Duration::from_secs(1), KafkaLag::new(Arc::clone(&log)));
     let message = log.recv().await?;
     let processing = consumer.receive(&message);
-    if let Begun::New(guard) =
-        inbox.begin(&message_key(&message).context("a message without an id")?)
-    {
-        processing.run(async { println!("mail about {:?}", message) }).await;
-        guard.done();
+    match inbox.begin(&message_key(&message).context("a message without an id")?) {
+        Begun::New(guard) => {
+            processing.run(async { println!("mail about {:?}", message) }).await;
+            guard.done();
+        }
+        Begun::Done => consumer.count_duplicate(),
+        // Another has it in hand, and may fail yet: unsettled, it comes again.
+        Begun::InFlight => return Ok(()),
     }
     log.commit_message(&message, CommitMode::Sync)?;
     processing.ack();

@@ -37,11 +37,16 @@ async fn main() -> anyhow::Result<()> {
             }
             Event::Incoming(Incoming::Publish(message)) => {
                 let processing = consumer.receive(&message);
-                if let Begun::New(guard) =
-                    inbox.begin(&message_key(&message).context("a message without an id")?)
-                {
-                    processing.run(async { println!("mail about {:?}", message.payload) }).await;
-                    guard.done();
+                match inbox.begin(&message_key(&message).context("a message without an id")?) {
+                    Begun::New(guard) => {
+                        processing
+                            .run(async { println!("mail about {:?}", message.payload) })
+                            .await;
+                        guard.done();
+                    }
+                    Begun::Done => consumer.count_duplicate(),
+                    // Another has it in hand, and may fail yet: unsettled, it comes again.
+                    Begun::InFlight => return Ok(()),
                 }
                 client.ack(&message).await?;
                 processing.ack();

@@ -46,7 +46,9 @@ async fn main() -> anyhow::Result<()> {
                 processing.run(async { println!("mail about {:?}", message.payload) }).await;
                 guard.done();
             }
-            Begun::Done | Begun::InFlight => consumer.count_duplicate(),
+            Begun::Done => consumer.count_duplicate(),
+            // Another has it in hand, and may fail yet: unsettled, it comes again.
+            Begun::InFlight => return Ok(()),
         }
         message.ack().await.map_err(anyhow::Error::from_boxed)?;
         processing.ack();

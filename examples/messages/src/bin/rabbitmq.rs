@@ -45,11 +45,14 @@ async fn main() -> anyhow::Result<()> {
         channel.basic_consume("orders".into(), "".into(), options, FieldTable::default()).await?;
     if let Some(message) = messages.next().await.transpose()? {
         let processing = consumer.receive(&message);
-        if let Begun::New(guard) =
-            inbox.begin(&message_key(&message).context("a message without an id")?)
-        {
-            processing.run(async { println!("mail about {:?}", message.data) }).await;
-            guard.done();
+        match inbox.begin(&message_key(&message).context("a message without an id")?) {
+            Begun::New(guard) => {
+                processing.run(async { println!("mail about {:?}", message.data) }).await;
+                guard.done();
+            }
+            Begun::Done => consumer.count_duplicate(),
+            // Another has it in hand, and may fail yet: unsettled, it comes again.
+            Begun::InFlight => return Ok(()),
         }
         message.ack(BasicAckOptions::default()).await?;
         processing.ack();

@@ -2,7 +2,7 @@
 //! delivers at least once, and writes each mail once.
 
 use crate::queue::{MAILER, ORDER_PLACED, Queue};
-use meshwise::messaging::{Begun, Consumer, MemoryInbox, Messaging, message_key};
+use meshwise::messaging::{Begun, Consumer, MemoryInbox, Messaging, Reason, message_key};
 use std::time::Duration;
 
 /// Handles messages until it is dropped.
@@ -24,7 +24,7 @@ async fn handle(consumer: &Consumer, inbox: &MemoryInbox, queue: &Queue) -> anyh
     let processing = consumer.receive(&*message);
     let Some(key) = message_key(&*message) else {
         queue.ack(message).await?;
-        processing.reject(&"a message without an id");
+        processing.reject(&Reason::new("a message without an id"));
         return Ok(());
     };
     match inbox.begin(&key) {

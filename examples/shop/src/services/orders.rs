@@ -11,7 +11,7 @@ use axum::{
 };
 use meshwise::{
     client::{CallError, ClientError},
-    messaging::{Messaging, Producer},
+    messaging::{Messaging, Producer, Reason},
     prelude::*,
 };
 use serde::Deserialize;
@@ -82,7 +82,7 @@ async fn tell(peers: &Peers, order: &Order) {
     let mut message = Message::new(body);
     sending.inject(&mut message.headers);
     let sent = peers.queue.publish(message);
-    if let Err(error) = sending.watch(sent).await {
+    if let Err(error) = sending.watch(async { sent.await.map_err(Reason::new) }).await {
         tracing::error!(%error, "the mailer is not told");
     }
 }

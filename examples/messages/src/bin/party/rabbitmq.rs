@@ -12,7 +12,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 use meshwise_core::Deadline;
-use meshwise_messaging::{System, lapin_4::QueueLag};
+use meshwise_messaging::{Reason, System, lapin_4::QueueLag};
 use messages::Recorded;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ pub(crate) async fn send(
         match confirmed {
             Ok(true) => sender.confirmed(sending).await,
             Ok(false) => {
-                sending.failed(&"the broker has not taken it");
+                sending.failed(&Reason::new("the broker has not taken it"));
                 anyhow::bail!("the broker has not taken it");
             }
             Err(error) => {
@@ -115,7 +115,7 @@ pub(crate) async fn request(
             channel.basic_publish("".into(), to, options, b"tea", properties).await?;
             answers.next().await.context("the channel has closed")?.map_err(anyhow::Error::from)
         };
-        match asking.watch(asked).await {
+        match asking.watch(async { asked.await.map_err(Reason::new) }).await {
             Ok(answer) => {
                 println!(
                     "{}",
