@@ -42,6 +42,10 @@ pub enum RotateEvery {
 /// The file is opened anew on SIGHUP, and once another program (`logrotate`) has renamed or removed it.
 /// Lines are never divided between two files. Of a link the file that it leads to is rotated; what is
 /// no file (`/dev/stdout`, a pipe) is written to, and never rotated.
+///
+/// Several processes may write to one file (Unix): one of them puts it away, the others follow within a
+/// second, and it is compressed or deleted once none of them has it open any more (they hold it by
+/// `flock`). It may grow somewhat longer than was set.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct FileConfig {
@@ -116,7 +120,7 @@ impl FileConfig {
 
     /// Opens the file.
     pub(crate) fn open(self) -> io::Result<RotatingFile> {
-        let file = open(&self)?;
+        let file = open_held(&self)?;
         let hangup = Arc::new(AtomicBool::new(false));
         // Where signals cannot be handled, the file is looked after all the same.
         let _registered = signal_hook::flag::register(SIGHUP, Arc::clone(&hangup));
@@ -125,6 +129,10 @@ impl FileConfig {
         let rotated = Rotated::of(&self.path, self.keep, self.gzip, self.mode);
         let looked = Instant::now();
         let whole = true;
+        if length.is_some() {
+            // A process that ended may have left some.
+            rotated.tidy_aside();
+        }
         Ok(RotatingFile { config: self, file, length, period, whole, hangup, looked, rotated })
     }
 
@@ -152,6 +160,18 @@ fn open(config: &FileConfig) -> io::Result<File> {
         }
     }
     Ok(file)
+}
+
+/// Opens the file and holds it, so that no process compresses or deletes it as an older one.
+fn open_held(config: &FileConfig) -> io::Result<File> {
+    // Once it is opened and not yet held, another process may put it away.
+    for _ in 0..10 {
+        let file = open(config)?;
+        if length(&file, &config.path)?.is_none() || rotate::holds(&file, &config.path) {
+            return Ok(file);
+        }
+    }
+    open(config)
 }
 
 /// Returns how long a file is; `None` for what is none, or leads to what the process was given
@@ -240,9 +260,8 @@ impl RotatingFile {
             return Ok(());
         }
         self.looked = Instant::now();
-        if asked || !is_at(&self.file, &self.config.path) {
-            self.file = open(&self.config)?;
-            self.length = length(&self.file, &self.config.path)?;
+        if asked || !rotate::is_at(&self.file, &self.config.path) {
+            self.open_anew()?;
         }
         Ok(())
     }
@@ -252,26 +271,20 @@ impl RotatingFile {
         if matches!(self.length, None | Some(0)) {
             return Ok(());
         }
-        self.rotated.put_away((self.config.clock)())?;
-        self.file = open(&self.config)?;
+        // (Another process may have done so.)
+        if rotate::is_at(&self.file, &self.config.path) {
+            self.rotated.put_away(&self.file, (self.config.clock)())?;
+        }
+        self.open_anew()
+    }
+
+    /// Lets go of the file that was open, which may be compressed then.
+    fn open_anew(&mut self) -> io::Result<()> {
+        self.file = open_held(&self.config)?;
         self.length = length(&self.file, &self.config.path)?;
+        self.rotated.tidy_aside();
         Ok(())
     }
-}
-
-/// Tells whether a file is still the one at its path.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
 }
 
 impl Write for RotatingFile {
@@ -279,6 +292,8 @@ impl Write for RotatingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.whole {
             self.look()?;
+            // Others may write to it, too.
+            self.length = self.length.and_then(|_| Some(self.file.metadata().ok()?.len()));
             let first =
                 bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
             let full =

@@ -85,6 +85,51 @@ fn files_are_rotated_by_size_compressed_and_no_line_is_lost() {
 }
 
 #[test]
+fn two_that_write_to_one_file_lose_no_line() {
+    const LINES: u64 = 5000;
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("orders.log");
+    let file = || FileConfig::new(&path).with_max_bytes(64 << 10).with_kept(1000);
+    let write = |from: u64| {
+        let (dispatch, logs) = logs(file());
+        let filler = "x".repeat(100);
+        let say = |n| tracing::info!(n, filler, "placed");
+        with_default(&dispatch, || (from..from + LINES).for_each(say));
+        assert_eq!(logs.shutdown(PATIENCE).delivered, LINES);
+    };
+    thread::scope(|scope| (0..2).for_each(|turn| drop(scope.spawn(move || write(turn * LINES)))));
+    // What neither had let go of in time is compressed at the next start.
+    let next = logs(file());
+    let plain = |file: &&PathBuf| file.extension().is_some_and(|end| end == "log");
+    let files = eventually(dir.path(), |files| files.iter().filter(plain).count() == 1);
+    drop(next);
+    let mut all: Vec<u64> = files.iter().flat_map(|file| numbers(&text(file))).collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..2 * LINES).collect::<Vec<_>>());
+    assert!(files.len() > 10, "{files:?}");
+}
+
+#[test]
+fn what_a_process_left_half_compressed_is_removed_at_the_next_start() {
+    for gzip in [true, false] {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = |name: &str| dir.path().join(name);
+        let older = path("orders-20261128T160000Z.log");
+        fs::write(&older, "{\"n\":1}\n").expect("written");
+        for name in ["orders-20261128T160000Z.log.gz.new", "orders-20261128T150000Z.log.gz.new"] {
+            fs::write(path(name), "half").expect("written");
+        }
+        let stranger = path("orders-1.log.gz.new");
+        fs::write(&stranger, "not ours").expect("written");
+        let _logs = logs(FileConfig::new(path("orders.log")).with_gzip(gzip));
+        let older = if gzip { path("orders-20261128T160000Z.log.gz") } else { older };
+        let wanted = [stranger, older.clone(), path("orders.log")];
+        let _files = eventually(dir.path(), |files| files == wanted);
+        assert_eq!(numbers(&text(&older)), [1]);
+    }
+}
+
+#[test]
 fn only_so_many_older_files_are_kept_and_strangers_are_left_alone() {
     let dir = tempfile::tempdir().expect("directory");
     let stranger = dir.path().join("orders-backup.log");
