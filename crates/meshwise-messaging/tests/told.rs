@@ -6,7 +6,10 @@ mod message;
 mod support;
 
 use meshwise_core::Deadline;
-use meshwise_messaging::{Processing, Reason, Redis, RedisInbox, RedisReply, System, WatchError};
+use meshwise_messaging::{
+    OutboxMessage, Processing, Reason, Redis, RedisInbox, RedisReply, Relay, RelayConfig, System,
+    WatchError,
+};
 use message::Message;
 use std::{
     collections::HashSet,
@@ -19,7 +22,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use support::{Mesh, attribute, value};
+use support::{Mesh, attribute, outbox::Table, value};
 
 type Headers = Vec<(String, String)>;
 
@@ -212,4 +215,23 @@ async fn no_two_consumers_share_a_key() {
     }
     let keys = redis.0.into_inner().unwrap();
     assert_eq!(keys.len(), 5, "{keys:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_hangs_holds_up_its_own_key_alone() {
+    let table = Table::default();
+    for (id, key) in [(1, "hangs"), (2, "a"), (3, "hangs"), (4, "b")] {
+        table.put(id, Some(key));
+    }
+    let publish = |message: OutboxMessage| async move {
+        match message.key.as_deref() {
+            Some("hangs") => std::future::pending().await,
+            _ => Ok::<_, Infallible>(()),
+        }
+    };
+    let config = RelayConfig::default().with_publish_timeout(Duration::from_secs(5));
+    let run = Relay::new(table.clone(), publish, config).run();
+    assert!(tokio::time::timeout(Duration::from_secs(60), run).await.is_err());
+    assert_eq!(table.ids(), [1, 3]);
+    assert!(table.0.lock().unwrap()[0].attempts > 1, "it is tried again");
 }

@@ -35,13 +35,20 @@ pub trait OutboxStore: Send {
 pub struct RelayConfig {
     every: Duration,
     batch: u32,
+    publish_timeout: Duration,
     retry: RetryConfig,
 }
 
 impl Default for RelayConfig {
-    /// Looks every 500 ms, for 100 messages at a time, and waits 1 s to 60 s after a failure.
+    /// Looks every 500 ms, for 100 messages at a time, gives a broker 30 s for each, and waits 1 s to
+    /// 60 s after a failure.
     fn default() -> Self {
-        Self { every: Duration::from_millis(500), batch: 100, retry: RetryConfig::default() }
+        Self {
+            every: Duration::from_millis(500),
+            batch: 100,
+            publish_timeout: Duration::from_secs(30),
+            retry: RetryConfig::default(),
+        }
     }
 }
 
@@ -57,6 +64,14 @@ impl RelayConfig {
     #[must_use]
     pub fn with_batch(mut self, batch: u32) -> Self {
         self.batch = batch.clamp(1, MAX_BATCH);
+        self
+    }
+
+    /// Sets how long the broker has to take a message: then it is taken for one that failed, and is sent
+    /// again.
+    #[must_use]
+    pub fn with_publish_timeout(mut self, timeout: Duration) -> Self {
+        self.publish_timeout = timeout;
         self
     }
 
@@ -146,7 +161,14 @@ where
                     continue;
                 }
                 let (id, key) = (message.id, message.key.clone());
-                match (self.publish)(message).await {
+                let limit = self.config.publish_timeout;
+                let published = time::timeout(limit, (self.publish)(message)).await;
+                let hangs = published.is_err();
+                let taken = match published {
+                    Ok(taken) => taken.map_err(|error| error.to_string()),
+                    Err(_) => Err(format!("the broker has not answered within {limit:?}")),
+                };
+                match taken {
                     Ok(()) => {
                         self.store.sent(id).await?;
                         passed.sent += 1;
@@ -159,12 +181,12 @@ where
                         }
                     }
                     Err(error) => {
-                        let error = error.to_string();
                         tracing::warn!(target: "meshwise", id, error, "outbox message not sent yet");
                         self.store.failed(id).await?;
                         passed.failed = true;
                         held.extend(key);
-                        in_vain += 1;
+                        // One that hangs holds up the pass as a whole batch of others does.
+                        in_vain += if hangs { batch } else { 1 };
                         if in_vain >= borne {
                             return Ok(passed);
                         }
