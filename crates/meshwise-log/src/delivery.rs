@@ -39,7 +39,7 @@ mod batch;
 #[cfg(feature = "bulk")]
 pub(crate) mod bulk;
 #[cfg(feature = "_net")]
-mod error;
+pub(crate) mod error;
 #[cfg(feature = "fluent")]
 pub(crate) mod fluent;
 #[cfg(feature = "_net")]

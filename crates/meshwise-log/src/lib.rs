@@ -102,10 +102,16 @@
 //!
 //! | feature | brings |
 //! |---|---|
+//! | `files` | files that are rotated by size and time, and compressed |
+//! | `fluent` | delivery to Fluent Bit and Fluentd, by the forward protocol |
+//! | `bulk` | delivery to Elasticsearch and OpenSearch, by the bulk API |
+//! | `spool` | a spool on disk before a delivery: lines outlive the process |
 //! | `otlp-grpc` | records by OTLP over gRPC |
 //! | `otlp-http`, `otlp-http-json` | records by OTLP over HTTP, as protobuf or JSON |
-//! | `gzip` | compressed requests |
-//! | `tls` | `https://` endpoints (rustls) |
+//! | `gzip` | compressed requests by OTLP |
+//! | `tls` | `https://` collectors (rustls); `fluent` and `bulk` have their own |
+//!
+//! By default there are none. In `meshwise`, `delivery` is the first four.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

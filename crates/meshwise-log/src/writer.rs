@@ -122,7 +122,9 @@ impl Writer {
                 }
                 Err(kept) => {
                     let (shipper, error) = *kept;
-                    let what = format!("cannot use the spool ({error}); lines wait in memory");
+                    let dir = config.dir().display();
+                    let what =
+                        format!("cannot use the spool {dir} ({error}); lines wait in memory");
                     crate::delivery::Complaints::of(&self.name).tell(&what);
                     return Outlet::Delivery(shipper);
                 }

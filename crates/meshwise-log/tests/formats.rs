@@ -301,3 +301,56 @@ fn a_value_that_logs_while_it_is_formatted_is_fine() {
     // (`tracing` itself keeps events that are made while one is handled from its subscriber.)
     assert!(lines.last().is_some_and(|line| line.contains("chatty")), "{lines:?}");
 }
+
+#[cfg(all(feature = "bulk", feature = "fluent"))]
+#[test]
+fn settings_of_outputs_that_make_no_sense_are_named_with_their_variables() {
+    let told = |output: &str, name: &str, value: &str| {
+        let servers = format!(
+            "MESHWISE_LOG_{}",
+            if output == "bulk" { "BULK_URLS" } else { "FLUENT_SERVERS" }
+        );
+        let good = if output == "bulk" { "https://search" } else { "tls://logs" };
+        let pairs = [("MESHWISE_LOG_OUTPUTS", output), (&*servers, good), (name, value)];
+        let config = LogConfig::new(Service::new("orders", "1"));
+        let config = config.with_env(&Env::from_pairs(pairs)).map_err(|error| error.to_string());
+        config
+            .and_then(|config| config.build::<Registry>().map_err(|error| error.to_string()))
+            .expect_err(value)
+    };
+    for (output, name, value, words) in [
+        (
+            "bulk",
+            "MESHWISE_LOG_BULK_URLS",
+            "127.0.0.1:9200",
+            ["`127.0.0.1:9200`", "`http://host:port`"],
+        ),
+        (
+            "bulk",
+            "MESHWISE_LOG_BULK_URLS",
+            "me:hush@search:9200",
+            ["`search:9200`", "`http://host:port`"],
+        ),
+        ("bulk", "MESHWISE_LOG_BULK_URLS", "none", ["no server", "at least one"]),
+        ("bulk", "MESHWISE_LOG_BULK_STREAM", "logs/a", ["`logs/a`", "a name without `/`"]),
+        ("bulk", "MESHWISE_LOG_BULK_CA_FILE", "/nowhere.pem", ["`/nowhere.pem`", "No such file"]),
+        (
+            "fluent",
+            "MESHWISE_LOG_FLUENT_SERVERS",
+            "http://hush@logs",
+            ["`logs`", "`tls://host:port`"],
+        ),
+        ("fluent", "MESHWISE_LOG_FLUENT_SERVERS", "none", ["no server", "at least one"]),
+        (
+            "fluent",
+            "MESHWISE_LOG_FLUENT_CA_FILE",
+            "/nowhere.pem",
+            ["`/nowhere.pem`", "No such file"],
+        ),
+    ] {
+        let told = told(output, name, value);
+        assert!(told.starts_with(&format!("{name} ")), "{told}");
+        assert!(words.iter().all(|word| told.contains(word)), "{told}");
+        assert!(!told.contains("hush"), "{told}");
+    }
+}

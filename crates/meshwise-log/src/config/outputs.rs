@@ -2,6 +2,11 @@
 
 use crate::{error::LogError, output::LogOutput};
 use meshwise_core::settings::LogSettings;
+#[cfg(feature = "_net")]
+use {
+    crate::delivery::{DeliveryError, error::SERVER},
+    meshwise_core::settings::{Problem, SettingsError, Source},
+};
 
 /// Makes the outputs of `log.outputs`, if it is set. Each is named as there.
 ///
@@ -41,7 +46,10 @@ pub(super) fn private(said: &LogSettings) -> Result<Option<LogOutput>, LogError>
         config = config.with_kept(usize::try_from(*keep).unwrap_or(usize::MAX));
     }
     Ok(Some(LogOutput::rotated_file(config.clone()).unwrap_or_else(|error| {
-        let what = format!("cannot open {path} ({error}); private fields are lost until it can be");
+        let place = said.private.path.source();
+        let what = format!(
+            "cannot open {path} ({error}), set by {place}; private fields are lost until it can be"
+        );
         crate::delivery::Complaints::of("private").tell(&what);
         LogOutput::writer(crate::files::LateFile::new(config))
     })))
@@ -82,7 +90,10 @@ fn file(said: &LogSettings) -> Result<Option<LogOutput>, LogError> {
     match LogOutput::rotated_file(config) {
         Ok(output) => Ok(Some(output)),
         Err(error) => {
-            let what = format!("cannot open {path} ({error}); lines go to standard output");
+            let place = said.path.source();
+            let what = format!(
+                "cannot open {path} ({error}), set by {place}; lines go to standard output"
+            );
             crate::delivery::Complaints::of("file").tell(&what);
             Ok(None)
         }
@@ -116,7 +127,10 @@ fn fluent(said: &LogSettings, service: &str) -> Result<LogOutput, LogError> {
     if let Some(timeout) = said.timeout.get() {
         config = config.with_timeout(*timeout);
     }
-    Ok(LogOutput::delivery(config.build()?))
+    let servers = ("log.fluent.servers", said.servers.source());
+    let ca_file = ("log.fluent.ca_file", said.ca_file.source());
+    let built = config.build().map_err(|error| misplaced(error, servers, servers, ca_file));
+    Ok(LogOutput::delivery(built?))
 }
 
 #[cfg(not(feature = "fluent"))]
@@ -149,7 +163,44 @@ fn bulk(said: &LogSettings) -> Result<LogOutput, LogError> {
     if let Some(gzip) = said.gzip.get() {
         config = config.with_gzip(*gzip);
     }
-    Ok(LogOutput::delivery(config.build()?))
+    let servers = ("log.bulk.urls", said.urls.source());
+    let stream = ("log.bulk.stream", said.stream.source());
+    let ca_file = ("log.bulk.ca_file", said.ca_file.source());
+    let built = config.build().map_err(|error| misplaced(error, servers, stream, ca_file));
+    Ok(LogOutput::delivery(built?))
+}
+
+/// A setting, and who set it.
+#[cfg(feature = "_net")]
+type Place<'a> = (&'static str, &'a Source);
+
+/// Names the setting that is the reason why a transport cannot be made, and where it stands.
+#[cfg(feature = "_net")]
+fn misplaced(
+    error: DeliveryError,
+    servers: Place<'_>,
+    stream: Place<'_>,
+    ca_file: Place<'_>,
+) -> LogError {
+    let (place, problem) = match &error {
+        DeliveryError::NoServer => (servers, "names no server; name at least one".to_owned()),
+        DeliveryError::Address { address, kind, expected } => {
+            let place = if *kind == SERVER { servers } else { stream };
+            (place, format!("has `{address}`; allowed: {expected}"))
+        }
+        DeliveryError::Certificates { path, source } => {
+            let path = path.display();
+            (ca_file, format!("is `{path}`; no certificates can be read from it: {source}"))
+        }
+    };
+    let (key, source) = match place {
+        // The system's certificates stand in no setting.
+        (_, Source::Default) => return error.into(),
+        // A variable says by its name what it sets.
+        (_, Source::Variable(name)) => (name.to_string(), place.1),
+        (key, source) => (key.to_owned(), source),
+    };
+    SettingsError::from(Problem::new(source.clone(), key, problem)).into()
 }
 
 #[cfg(not(feature = "bulk"))]

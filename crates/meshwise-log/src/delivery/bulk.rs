@@ -95,7 +95,8 @@ impl BulkConfig {
     }
 
     /// Returns an index template, as JSON, for lines in the format `ecs`: put it to
-    /// `_index_template/meshwise-logs` before the first line comes.
+    /// `_index_template/meshwise-logs` before the first line comes. It is for `logs-meshwise-*`: change its
+    /// `index_patterns` for a data stream of another name.
     #[must_use]
     pub const fn template() -> &'static str {
         include_str!("bulk/template.json")

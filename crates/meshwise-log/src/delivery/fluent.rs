@@ -11,6 +11,7 @@ mod value;
 
 use super::{
     Batch, Deliver, Delivery, DeliveryError,
+    error::SERVER,
     servers::{Refusal, Servers, ServersConfig},
     tls,
 };
@@ -132,10 +133,11 @@ impl Server {
             Some(port) if !host.is_empty() && !host.contains(['/', '@', ' ']) => {
                 Ok(Self { tls, host: host.to_owned(), port })
             }
-            _ => Err(DeliveryError::Address {
-                address: text.to_owned(),
-                expected: "`host:port`, `tcp://host:port` or `tls://host:port`",
-            }),
+            _ => Err(DeliveryError::address(
+                text,
+                SERVER,
+                "`host:port`, `tcp://host:port` or `tls://host:port`",
+            )),
         }
     }
 }
@@ -222,5 +224,7 @@ mod tests {
         for bad in ["", ":9", "logs:", "logs:0", "logs:99999", "http://logs:9", "a b:9", "tls://"] {
             assert!(parsed(bad).is_none(), "{bad:?}");
         }
+        let told = Server::parse("tls://me:secret@logs:9").expect_err("a user").to_string();
+        assert!(told.contains("`logs:9`") && !told.contains("secret"), "{told}");
     }
 }

@@ -88,6 +88,12 @@ impl SpoolConfig {
     }
 }
 
+impl SpoolConfig {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
 /// What the appender, the sending thread and the writer share.
 #[derive(Debug)]
 pub(crate) struct SpoolState {

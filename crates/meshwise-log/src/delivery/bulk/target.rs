@@ -1,6 +1,10 @@
 //! The nodes that bulk requests go to.
 
-use crate::delivery::{DeliveryError, tls};
+use crate::delivery::{
+    DeliveryError,
+    error::{SERVER, STREAM},
+    tls,
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
 use std::{fmt, path::Path, sync::Arc, time::Duration};
@@ -22,15 +26,11 @@ pub(super) struct BulkTarget {
 
 impl BulkTarget {
     pub(super) fn parse(url: &str, stream: &str) -> Result<Self, DeliveryError> {
-        let odd = |address: &str, expected| DeliveryError::Address {
-            address: address.to_owned(),
-            expected,
-        };
+        let odd = |expected| DeliveryError::address(url, SERVER, expected);
         let uri: Result<Uri, _> = url.trim_end_matches('/').parse();
-        // Not shown: there may be a password in it.
-        let uri = uri.map_err(|_| odd("this", URL))?;
+        let uri = uri.map_err(|_| odd(URL))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(odd("this", URL));
+            return Err(odd(URL));
         };
         let (user, host) = match authority.as_str().rsplit_once('@') {
             Some((user, host)) => {
@@ -43,13 +43,14 @@ impl BulkTarget {
         let https = match scheme {
             "http" => false,
             "https" => true,
-            _ => return Err(odd(host, URL)),
+            _ => return Err(odd(URL)),
         };
         if uri.query().is_some() {
-            return Err(odd(host, "a URL without `?`"));
+            return Err(odd("a URL without `?`"));
         }
         if stream.is_empty() || stream.contains(['/', '?', '#', '%', ' ', ',', '*', '"', '\\']) {
-            return Err(odd(stream, "the name of a data stream or an index"));
+            let expected = "a name without `/`, `?`, `#`, `%`, `,`, `*`, `\"`, `\\` and spaces";
+            return Err(DeliveryError::address(stream, STREAM, expected));
         }
         let path = uri.path().trim_end_matches('/');
         let shown = format!("{scheme}://{host}{path}");
@@ -108,10 +109,19 @@ mod tests {
         assert_eq!(target.shown, "https://search:9200/es");
         let user = format!("Basic {}", BASE64_STANDARD.encode("me:p@ss"));
         assert_eq!(target.user, Some(user));
-        for url in ["", "search:9200", "ftp://me:secret@search", "http://", "http://a?x=y", "a b"] {
+        for url in [
+            "",
+            "search:9200",
+            "ftp://me:secret@search",
+            "http://",
+            "http://a?x=y",
+            "a b",
+            "me:secret@a:9200",
+        ] {
             let error = BulkTarget::parse(url, "logs").err().map(|error| error.to_string());
             let error = error.expect(url);
             assert!(!error.contains("secret"), "{error}");
+            assert!(error.contains(url.rsplit('@').next().expect("a part")), "{error}");
         }
         for stream in ["", "a/b", "a b", "a?b", "*", "a,b"] {
             assert!(BulkTarget::parse("http://search:9200", stream).is_err(), "{stream}");

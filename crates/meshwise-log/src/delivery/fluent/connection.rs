@@ -17,6 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+const HELO: &str = "HELO";
+const KEY_WANTED: &str = "the server asks for a shared key (HELO), and none is set: \
+    `log.fluent.shared_key`, MESHWISE_LOG_FLUENT_SHARED_KEY or `FluentConfig::with_shared_key`";
+
 pub(super) struct Connection {
     stream: BufReader<Stream>,
     timeout: Duration,
@@ -63,11 +67,16 @@ impl Connection {
     pub(super) fn exchange(&mut self, message: &[u8], chunk: &str) -> io::Result<()> {
         let stream = self.stream.get_mut();
         stream.timed().until = Instant::now() + self.timeout;
-        stream.write_all(message).map_err(plainly)?;
-        stream.flush().map_err(plainly)?;
-        let answer = read(&mut self.stream).map_err(plainly)?;
+        let sent = stream.write_all(message).and_then(|()| stream.flush());
+        let answer = match (sent, read(&mut self.stream)) {
+            (Ok(()), answer) => answer.map_err(plainly)?,
+            // A server that closed the connection may have said before what it wants.
+            (Err(_), Ok(answer)) if part(&answer, HELO, 0).is_ok() => answer,
+            (Err(error), _) => return Err(plainly(error)),
+        };
         match answer.field("ack").and_then(Value::text) {
             Some(ack) if ack == chunk => Ok(()),
+            _ if part(&answer, HELO, 0).is_ok() => Err(odd(KEY_WANTED)),
             _ => Err(odd("the server acknowledged something else")),
         }
     }
@@ -75,7 +84,7 @@ impl Connection {
     /// Proves that both sides know the key: HELO, PING and PONG.
     fn authenticate(&mut self, key: &str, config: &FluentConfig) -> io::Result<()> {
         let helo = read(&mut self.stream).map_err(plainly)?;
-        let options = part(&helo, "HELO", 1)?;
+        let options = part(&helo, HELO, 1)?;
         let nonce = options.field("nonce").and_then(Value::bytes).unwrap_or_default().to_vec();
         let auth = options.field("auth").and_then(Value::bytes).unwrap_or_default().to_vec();
         let salt = random::u128().to_be_bytes();
@@ -218,6 +227,34 @@ impl Write for Stream {
         match self {
             Self::Plain(stream) => stream.flush(),
             Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{net::TcpListener, thread};
+
+    #[test]
+    fn a_server_that_asks_for_a_key_is_told_from_one_that_lies() {
+        // An array of the word and an empty map, and an answer for another chunk.
+        let asks = [&b"\x92\xa4HELO\x80"[..], b"\x81\xa3ack\xa5other"];
+        for (answer, told) in asks.into_iter().zip(["asks for a shared key", "something else"]) {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("port");
+            let port = listener.local_addr().expect("address").port();
+            let serving = thread::spawn(move || {
+                let (mut stream, _) = listener.accept()?;
+                stream.write_all(answer)?;
+                io::copy(&mut stream, &mut io::sink())
+            });
+            let server = Server { tls: false, host: "127.0.0.1".to_owned(), port };
+            let config = FluentConfig::new(["logs"], "orders");
+            let mut connection = Connection::open(&server, &config, None).expect("connected");
+            let error = connection.exchange(b"\x80", "chunk").expect_err("no answer");
+            assert!(error.to_string().contains(told), "{error}");
+            drop(connection);
+            serving.join().expect("no panic").expect("served");
         }
     }
 }
