@@ -224,7 +224,7 @@ fn documents_that_were_refused_are_not_there_though_all_are_said_to_be() {
     let node = Node::start(&[Turn::Babble(r#"{"errors":false}"#)]);
     node.state().errors = Some(false);
     node.state().others = [(1, vec![429]), (2, vec![400]), (3, vec![0])].into();
-    let (dispatch, logs) = logs(config(&[&node]));
+    let (dispatch, logs) = logs(config(&[&node]).with_timeout(PATIENCE));
     say(&dispatch, 0..6);
     let report = logs.shutdown(PATIENCE);
     assert_eq!((report.delivered, report.dropped_because(DropReason::ExportFailed)), (5, 1));
@@ -256,7 +256,7 @@ fn what_waits_and_what_is_lost_are_told_apart_and_without_secrets() {
         let statuses = [201, 429, 503, 400];
         let others = (0..40).zip(statuses.into_iter().cycle());
         node.state().others = others.map(|(n, status)| (n, vec![status])).collect();
-        let (dispatch, logs) = logs(config(&[&node]));
+        let (dispatch, logs) = logs(config(&[&node]).with_timeout(PATIENCE));
         say(&dispatch, 0..40);
         let report = logs.shutdown(PATIENCE);
         assert_eq!((report.delivered, report.dropped_because(DropReason::ExportFailed)), (30, 10));
@@ -314,7 +314,7 @@ fn what_an_operator_can_mend_is_waited_for_and_told_with_its_status() {
     let Some(told) = told_by(test) else {
         for status in [302, 401, 403, 404] {
             let node = Node::start(&[Turn::Status(status, ""), Turn::Status(status, "")]);
-            let (dispatch, logs) = logs(config(&[&node]));
+            let (dispatch, logs) = logs(config(&[&node]).with_timeout(PATIENCE));
             say(&dispatch, [1]);
             assert_eq!(logs.shutdown(PATIENCE).delivered, 1);
         }

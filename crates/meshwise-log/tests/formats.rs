@@ -333,6 +333,7 @@ fn settings_of_outputs_that_make_no_sense_are_named_with_their_variables() {
         ),
         ("bulk", "MESHWISE_LOG_BULK_URLS", "none", ["no server", "at least one"]),
         ("bulk", "MESHWISE_LOG_BULK_STREAM", "logs/a", ["`logs/a`", "a name without `/`"]),
+        ("bulk", "MESHWISE_LOG_BULK_API_KEY", "hush\nhush", ["(not shown)", "without line ends"]),
         ("bulk", "MESHWISE_LOG_BULK_CA_FILE", "/nowhere.pem", ["`/nowhere.pem`", "No such file"]),
         (
             "fluent",

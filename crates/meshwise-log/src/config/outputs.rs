@@ -1,5 +1,7 @@
 //! The outputs that settings name.
 
+#[cfg(feature = "bulk")]
+use crate::delivery::error::{KEY, STREAM};
 use crate::{error::LogError, output::LogOutput};
 use meshwise_core::settings::LogSettings;
 #[cfg(feature = "_net")]
@@ -129,7 +131,7 @@ fn fluent(said: &LogSettings, service: &str) -> Result<LogOutput, LogError> {
     }
     let servers = ("log.fluent.servers", said.servers.source());
     let ca_file = ("log.fluent.ca_file", said.ca_file.source());
-    let built = config.build().map_err(|error| misplaced(error, servers, servers, ca_file));
+    let built = config.build().map_err(|error| misplaced(error, |_| servers, ca_file));
     Ok(LogOutput::delivery(built?))
 }
 
@@ -163,10 +165,13 @@ fn bulk(said: &LogSettings) -> Result<LogOutput, LogError> {
     if let Some(gzip) = said.gzip.get() {
         config = config.with_gzip(*gzip);
     }
-    let servers = ("log.bulk.urls", said.urls.source());
-    let stream = ("log.bulk.stream", said.stream.source());
+    let place = |kind: &str| match kind {
+        STREAM => ("log.bulk.stream", said.stream.source()),
+        KEY => ("log.bulk.api_key", said.api_key.source()),
+        _ => ("log.bulk.urls", said.urls.source()),
+    };
     let ca_file = ("log.bulk.ca_file", said.ca_file.source());
-    let built = config.build().map_err(|error| misplaced(error, servers, stream, ca_file));
+    let built = config.build().map_err(|error| misplaced(error, place, ca_file));
     Ok(LogOutput::delivery(built?))
 }
 
@@ -176,17 +181,17 @@ type Place<'a> = (&'static str, &'a Source);
 
 /// Names the setting that is the reason why a transport cannot be made, and where it stands.
 #[cfg(feature = "_net")]
-fn misplaced(
+fn misplaced<'a>(
     error: DeliveryError,
-    servers: Place<'_>,
-    stream: Place<'_>,
-    ca_file: Place<'_>,
+    place_of: impl Fn(&str) -> Place<'a>,
+    ca_file: Place<'a>,
 ) -> LogError {
     let (place, problem) = match &error {
-        DeliveryError::NoServer => (servers, "names no server; name at least one".to_owned()),
+        DeliveryError::NoServer => {
+            (place_of(SERVER), "names no server; name at least one".to_owned())
+        }
         DeliveryError::Address { address, kind, expected } => {
-            let place = if *kind == SERVER { servers } else { stream };
-            (place, format!("has `{address}`; allowed: {expected}"))
+            (place_of(kind), format!("has `{address}`; allowed: {expected}"))
         }
         DeliveryError::Certificates { path, source } => {
             let path = path.display();

@@ -10,12 +10,14 @@ mod target;
 
 use super::{
     Batch, Deliver, Delivery, DeliveryError, LineDelivery,
+    error::KEY,
     servers::{Refusal, Servers, ServersConfig},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use std::{fmt, io, io::Write as _, ops::Range, path::PathBuf, time::Duration};
 use target::BulkTarget;
+use ureq::http::HeaderValue;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Answers name each document; what is larger is not read.
@@ -105,8 +107,13 @@ impl BulkConfig {
     /// Makes the transport. Nothing is connected yet.
     ///
     /// # Errors
-    /// If there is no URL, one cannot be understood, or certificates cannot be read.
+    /// If there is no URL, one cannot be understood, no header can be made of the API key, or certificates
+    /// cannot be read.
     pub fn build(self) -> Result<Bulk, DeliveryError> {
+        if self.authorization.as_ref().is_some_and(|said| HeaderValue::from_str(said).is_err()) {
+            let expected = "one without line ends and other control characters";
+            return Err(DeliveryError::address("(not shown)", KEY, expected));
+        }
         let nodes = self.nodes.parse(|url| BulkTarget::parse(url, &self.stream))?;
         let agent = target::agent(nodes.iter(), self.nodes.ca_file(), self.nodes.timeout())?;
         Ok(Bulk { config: self, nodes, agent })

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub(crate) const SERVER: &str = "server for log lines";
 #[cfg(feature = "bulk")]
 pub(crate) const STREAM: &str = "data stream or index";
+#[cfg(feature = "bulk")]
+pub(crate) const KEY: &str = "API key";
 /// How many characters of an address are shown.
 const MAX_SHOWN: usize = 200;
 
@@ -17,7 +19,7 @@ pub enum DeliveryError {
     /// There is no server to send to.
     #[error("no server to send log lines to; name at least one")]
     NoServer,
-    /// A server's address cannot be understood.
+    /// A server's address, or what is said to it, cannot be understood.
     #[error("`{address}` is no {kind}; write {expected}")]
     Address {
         /// The address, without a user's name and password.
