@@ -1,5 +1,7 @@
 //! The bulk API, with clusters that refuse, lie, hang and restart.
 
+mod told;
+
 use flate2::read::GzDecoder;
 use meshwise_core::{DropReason, Service};
 use meshwise_log::{BulkConfig, LogConfig, LogFormat, LogHandle, LogOutput};
@@ -12,6 +14,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use told::told_by;
 use tracing::{Dispatch, dispatcher::with_default};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -229,22 +232,6 @@ fn documents_that_were_refused_are_not_there_though_all_are_said_to_be() {
     let report = logs.shutdown(PATIENCE);
     assert_eq!((report.delivered, report.dropped_because(DropReason::ExportFailed)), (5, 1));
     assert_eq!(node.numbers(), [0, 1, 3, 4, 5]);
-}
-
-/// Runs a test of this file in a process of its own, and returns what that says on standard error;
-/// `None` in that process.
-fn told_by(test: &str) -> Option<String> {
-    if std::env::var_os("MESHWISE_BULK_CHILD").is_some() {
-        return None;
-    }
-    let child = std::process::Command::new(std::env::current_exe().expect("this program"))
-        .args([test, "--exact", "--nocapture"])
-        .env("MESHWISE_BULK_CHILD", "1")
-        .output()
-        .expect("runs");
-    let told = String::from_utf8(child.stderr).expect("text");
-    assert!(child.status.success(), "{told}");
-    Some(told)
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Every line is accounted for, whatever the destination does.
 
+mod told;
+
 use meshwise_core::{DropReason, Service, SignalReport};
 use meshwise_log::{LogConfig, LogFormat, LogHandle, LogOutput, QueuePolicy};
 use std::{
@@ -11,6 +13,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use told::told_by;
 use tracing::{Dispatch, dispatcher::with_default};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -399,4 +402,29 @@ fn what_a_destination_took_before_it_failed_is_counted_line_by_line() {
     assert!(dropped(&report, DropReason::WriteFailed) > 100, "{report}");
     assert_eq!(report.delivered + report.total_dropped(), 201, "{report}");
     assert!(text.contains("later"));
+}
+
+/// Refuses all lines, and quotes a secret.
+struct Indiscreet;
+
+impl Write for Indiscreet {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::other("login with password=hunter2 refused"))
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_told_with_its_output_and_without_secrets() {
+    let test = "what_cannot_be_written_is_told_with_its_output_and_without_secrets";
+    let Some(told) = told_by(test) else {
+        let (dispatch, logs) = logs(Indiscreet, QueuePolicy::Drop);
+        with_default(&dispatch, || tracing::info!("a line"));
+        assert_eq!(dropped(&logs.shutdown(PATIENCE), DropReason::WriteFailed), 1);
+        return;
+    };
+    assert!(told.contains("log output main: log lines cannot be written: login"), "{told}");
+    assert!(told.contains("password=") && !told.contains("hunter2"), "{told}");
 }

@@ -14,9 +14,7 @@ use meshwise_core::{
 };
 use std::{
     cell::Cell,
-    io,
-    io::Write,
-    mem,
+    io, mem,
     sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
@@ -69,8 +67,8 @@ impl WritingThread {
             blocks: Vec::new(),
             merged: Vec::new(),
             outlet,
+            complaints: Complaints::new(name, style.redaction.clone()),
             style,
-            complaints: Complaints::of(name),
             told: None,
             lost: 0,
             policy,
@@ -237,9 +235,8 @@ impl WritingThread {
         let since = lost - mem::replace(&mut self.lost, lost);
         match error {
             Some(error) if self.outlet.is_stderr() => drop(error),
-            // Standard error may be closed too; then there is no way to tell.
             Some(error) => {
-                let _ = writeln!(io::stderr(), "meshwise: log lines cannot be written: {error}");
+                self.complaints.tell(&format!("log lines cannot be written: {error}"));
             }
             None => {
                 let mut line = Vec::new();
