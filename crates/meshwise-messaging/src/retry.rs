@@ -51,11 +51,11 @@ impl RetryConfig {
         self
     }
 
-    /// Sets the first wait, and the longest.
+    /// Sets the first wait, and the longest, which the first is cut to.
     #[must_use]
     pub fn with_backoff(mut self, first: Duration, longest: Duration) -> Self {
-        self.first = first;
-        self.longest = longest.max(first);
+        self.first = first.min(longest);
+        self.longest = longest;
         self
     }
 
@@ -121,5 +121,12 @@ mod tests {
         let retry = RetryConfig::default().with_budget(|| false);
         assert_eq!(retry.after_failure(0), Retry::After(Duration::from_secs(60)));
         assert_eq!(retry.after_failure(4), Retry::DeadLetter);
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_longest() {
+        let longest = Duration::from_secs(1);
+        let config = RetryConfig::default().with_backoff(Duration::from_secs(9), longest);
+        assert!((0..100).all(|tries| config.backoff(tries) <= longest));
     }
 }

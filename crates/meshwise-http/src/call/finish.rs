@@ -46,9 +46,6 @@ impl Call {
             request_size: self.request_size,
             response_size: self.progress.seen,
         };
-        if self.recording {
-            self.end_span(&finished);
-        }
         if let Some(calls) = self.listed.meter {
             self.count_cost(calls);
         }
@@ -58,6 +55,10 @@ impl Call {
             self.measure(&finished);
         }
         self.in_flight = None;
+        // Last of what is recorded: whoever sees the span finds the call counted. Its line is no event of it.
+        if self.recording {
+            self.end_span(&finished);
+        }
         if let Side::Server { config, operation, client, .. } = &self.side
             && config.access.wants()
         {

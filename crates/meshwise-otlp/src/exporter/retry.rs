@@ -193,8 +193,9 @@ fn looks(error: &(dyn Error + 'static)) -> Looks {
 /// Parses seconds or an HTTP date (RFC 9110 section 10.2.3).
 fn parse_retry_after(value: &str) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // However many digits there are: they ask for patience.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u32::MAX).into()));
     }
     let moment = httpdate::parse_http_date(value).ok()?;
     Some(moment.duration_since(SystemTime::now()).unwrap_or_default())
@@ -243,6 +244,8 @@ mod tests {
         assert_eq!(retry_after("7"), RefusalKind::Later(Some(Duration::from_secs(7))));
         assert_eq!(retry_after("soon"), RefusalKind::Later(None));
         assert_eq!(retry_after("-1"), RefusalKind::Later(None));
+        let patience = Duration::from_secs(u32::MAX.into());
+        assert_eq!(retry_after("99999999999999999999"), RefusalKind::Later(Some(patience)));
         let past = retry_after("Fri, 31 Dec 1999 23:59:59 GMT");
         assert_eq!(past, RefusalKind::Later(Some(Duration::ZERO)));
         let future = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
