@@ -29,23 +29,23 @@ const fn budget(what: &'static str, allocations: i64, instructions: Option<i64>)
 /// Calls have their `tracing` span unless the row says otherwise; it is made once it is asked for, which
 /// takes four allocations. A log line of a sampled call is an event of its OpenTelemetry span: three more.
 pub const BUDGETS: &[Budget] = &[
-    budget("server, sampled, one log line", 8, Some(17_900)),
-    budget("server, sampled, no log line", 5, Some(11_230)),
-    budget("server, unsampled, one log line", 2, Some(11_260)),
-    budget("server, unsampled, no log line", 2, Some(6_910)),
+    budget("server, sampled, one log line", 8, Some(17_710)),
+    budget("server, sampled, no log line", 5, Some(10_940)),
+    budget("server, unsampled, one log line", 2, Some(10_820)),
+    budget("server, unsampled, no log line", 2, Some(6_340)),
     budget("server, sampled, no log line, no tracing span", 5, None),
     budget("server, unsampled, no log line, no tracing span", 2, None),
     budget("server, sampled but not exported, no log line", 2, None),
-    budget("server, metrics only", 1, Some(4_510)),
+    budget("server, metrics only", 1, Some(4_160)),
     // 400 is the aim: 380 and 369, of a thousand calls. On a busy machine more of them are metered.
     budget("server, map, register and capacity", 0, Some(500)),
     budget("client, map and register", 0, Some(470)),
     // Its user agent is looked through for secrets, as any text from outside.
-    budget("server, access log only", 4, Some(14_300)),
+    budget("server, access log only", 4, Some(13_920)),
     budget("server, a caller's trace, sampled, access log", 13, None),
     budget("server, a caller's trace, unsampled, access log", 5, None),
-    budget("gRPC server, sampled", 6, Some(14_990)),
-    budget("gRPC server, unsampled", 1, Some(8_540)),
+    budget("gRPC server, sampled", 6, Some(14_850)),
+    budget("gRPC server, unsampled", 1, Some(8_160)),
     budget("client, sampled", 6, Some(11_920)),
     budget("client, unsampled", 3, Some(7_710)),
     // Ten spans of its own, three lines, two HTTP calls and a gRPC call.

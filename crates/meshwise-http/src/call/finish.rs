@@ -55,7 +55,7 @@ impl Call {
             self.measure(&finished);
         }
         self.in_flight = None;
-        // Last of what is recorded: whoever sees the span finds the call counted. Its line is no event of it.
+        // Last of what is recorded: who sees the span finds the call counted. Its line is no event of it.
         if self.recording {
             self.end_span(&finished);
         }
