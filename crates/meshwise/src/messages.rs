@@ -1,6 +1,6 @@
 //! Messages of the mesh.
 
-use crate::mesh::{Mesh, Parts};
+use crate::mesh::Mesh;
 #[cfg(feature = "axum")]
 use meshwise_core::settings::Value;
 use meshwise_messaging::Messaging;
@@ -29,7 +29,7 @@ impl Mesh {
 }
 
 #[cfg(feature = "axum")]
-impl Parts {
+impl crate::mesh::Parts {
     /// Waits until the messages in hand are settled, and tells how many are not when the time is up.
     pub(crate) async fn settle_messages(&self, limit: Duration) {
         if tokio::time::timeout(limit, self.messaging.settled()).await.is_ok() {
