@@ -4,7 +4,7 @@ use crate::error::fault;
 use http::Extensions;
 use meshwise_http::{ServerLayer, Telemetry};
 use std::net::IpAddr;
-use tonic::{Status, body::Body, service::Routes, transport::server::TcpConnectInfo};
+use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
 
 /// Makes a `ServerLayer` for `tonic::transport::Server::layer`.
 #[must_use]
@@ -16,10 +16,12 @@ pub fn server_layer(telemetry: Telemetry) -> ServerLayer {
 /// count the messages within tonic's bodies.
 #[must_use]
 pub fn observe_tonic(layer: ServerLayer) -> ServerLayer {
+    // Without these features, tonic's routes may not be in the tree.
+    #[cfg(any(feature = "health", feature = "reflection"))]
+    let layer = layer.with_deferring::<tonic::service::Routes>();
     layer
         .with_client_address(client_address)
         .with_counted_body::<Body>(Body::new)
-        .with_deferring::<Routes>()
         .with_error::<Status>()
         .with_fault(fault)
 }
