@@ -27,6 +27,9 @@ pub use crate::{
     headers::{HeaderFilter, begins_with_type, is_event_stream},
     limits::{Entered, Limits, Passed},
     losses::LossCounters,
-    outcome::kind::{error_chain, status_text},
+    outcome::{
+        kind::{error_chain, status_text},
+        retry_after::retry_after,
+    },
     redaction::{REDACTED, REDACTED_IN_URL},
 };

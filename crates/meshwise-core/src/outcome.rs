@@ -6,7 +6,7 @@ mod fault;
 pub(crate) mod grpc;
 pub(crate) mod kind;
 pub(crate) mod refused;
-mod retry_after;
+pub(crate) mod retry_after;
 
 pub use classify::{Head, Verdict};
 pub use end::Phase;

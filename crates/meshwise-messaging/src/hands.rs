@@ -264,10 +264,12 @@ impl Hand {
         for (block, slots) in self.blocks.iter().enumerate() {
             for (place, slot) in slots.get().into_iter().flat_map(|slots| slots.iter()).enumerate()
             {
-                held.push((block * BLOCK + place, slot.since.load(Acquire)));
+                let since = slot.since.load(Acquire);
+                if since > TAKEN {
+                    held.push((block * BLOCK + place, since));
+                }
             }
         }
-        held.retain(|(_, since)| *since > TAKEN);
         held.extend(self.beyond.lock().iter().map(|(at, (since, _))| (*at, *since)));
         held
     }

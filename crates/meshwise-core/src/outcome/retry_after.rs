@@ -9,14 +9,19 @@ pub(super) fn read(protocol: Protocol, headers: &HeaderMap) -> Option<RetryAfter
     if protocol == Protocol::Grpc {
         return pushback(headers);
     }
-    retry_after(headers, SystemTime::now).map(RetryAfter::AtLeast)
+    retry_after(headers).map(RetryAfter::AtLeast)
 }
 
 /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
 ///
 /// A date is read against the response's own `Date`, so that clocks which disagree do no harm; one
 /// that has passed is no wait. What is neither (negative numbers too) was not said.
-fn retry_after(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    retry_after_at(headers, SystemTime::now)
+}
+
+fn retry_after_at(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More than 19 digits are past all patience, too.
@@ -48,7 +53,7 @@ mod tests {
             headers.insert(header::DATE, date.parse().unwrap());
         }
         // Sun, 06 Nov 1994 08:49:37 GMT.
-        retry_after(&headers, || SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
+        retry_after_at(&headers, || SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
     }
 
     #[test]

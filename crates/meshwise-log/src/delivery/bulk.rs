@@ -15,6 +15,7 @@ use super::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
+use meshwise_core::internal::retry_after;
 use std::{fmt, io, io::Write as _, ops::Range, path::PathBuf, time::Duration};
 use target::BulkTarget;
 use ureq::http::HeaderValue;
@@ -176,7 +177,7 @@ impl BulkConfig {
             200..=299 => {}
             // What an operator can mend, and what goes by: the lines are not to blame.
             300..=399 | 401 | 403 | 404 | 408 | 429 | 500..=599 => {
-                let retry_after = answer::retry_after(&parts.headers);
+                let retry_after = retry_after(&parts.headers);
                 let reason = format!("status {status}{}", answer::advice(status));
                 return Err(Refusal { retry_after, reason });
             }

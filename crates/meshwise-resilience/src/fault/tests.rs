@@ -121,7 +121,9 @@ fn faults_are_made_as_they_are_set() {
     settings.abort.share.set(1.0);
     settings.headers.entry("x-chaos").set("*".to_owned());
     let config = FaultConfig::from_settings(&settings);
-    assert_eq!(config.0.delay.time.get(), Some(&Duration::from_secs(2)));
+    let FaultSettings { delay, abort, .. } = &config.0;
+    assert_eq!((delay.share.get(), delay.time.get()), (Some(&0.5), Some(&Duration::from_secs(2))));
+    assert_eq!(abort.share.get(), Some(&1.0));
     assert_eq!(config.abort(), Abort::Status(StatusCode::SERVICE_UNAVAILABLE));
     let mut headers = HeaderMap::new();
     assert!(!config.matches(&headers));
@@ -129,6 +131,7 @@ fn faults_are_made_as_they_are_set() {
     assert!(config.matches(&headers));
     settings.abort.grpc_code.set(14_u32);
     let config = FaultConfig::from_settings(&settings);
+    assert_eq!(config.0.abort.share.get(), Some(&1.0));
     assert_eq!(config.abort(), Abort::Grpc(GrpcCode::Unavailable));
     settings.headers.entry("x y").set("1".to_owned());
     let error = FaultConfig::from_settings(&settings).check().unwrap_err().to_string();

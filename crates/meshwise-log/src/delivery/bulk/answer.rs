@@ -2,15 +2,7 @@
 
 use super::{Delivery, LineDelivery};
 use serde::Deserialize;
-use std::{
-    collections::BTreeMap,
-    io::Read,
-    time::{Duration, SystemTime},
-};
-use ureq::http::{
-    HeaderMap, HeaderValue,
-    header::{DATE, RETRY_AFTER},
-};
+use std::{collections::BTreeMap, io::Read};
 
 #[derive(Deserialize)]
 struct Answer {
@@ -108,23 +100,15 @@ pub(super) fn advice(status: u16) -> &'static str {
     }
 }
 
-/// Reads how long a node asks to be left alone (RFC 9110, section 10.2.3): seconds, or a date, by the
-/// answer's own `Date`, so that clocks which disagree do no harm.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than 19 digits are past all patience, too.
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
-    }
-    let date = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
-    let until = httpdate::parse_http_date(value).ok()?;
-    let sent = headers.get(DATE).and_then(date).unwrap_or_else(SystemTime::now);
-    Some(until.duration_since(sent).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use meshwise_core::internal::retry_after;
+    use std::time::Duration;
+    use ureq::http::{
+        HeaderMap,
+        header::{DATE, RETRY_AFTER},
+    };
 
     #[test]
     fn a_node_is_left_alone_for_seconds_or_until_a_date() {
