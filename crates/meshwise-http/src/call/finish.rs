@@ -148,26 +148,19 @@ impl Call {
         let sent =
             [number(names::RPC_RESPONSE_MESSAGES, count), number(names::RPC_RESPONSE_BYTES, bytes)];
         span.set_attributes(sent.into_iter().chain(received.into_iter().flatten()));
-        match &self.side {
-            Side::Client { handed_on: false, .. } => {}
-            Side::Client { .. } => span.set_attributes([
-                KeyValue::new(names::RPC_SYSTEM_NAME, "grpc"),
-                KeyValue::new(names::RPC_METHOD, full_method(self.path()).to_owned()),
-            ]),
-            Side::Server { rpc_method: Some(known), .. } => span.set_attributes([
-                KeyValue::new(names::RPC_SYSTEM_NAME, "grpc"),
-                KeyValue::new(names::RPC_METHOD, Arc::clone(known)),
-            ]),
+        let method: Value = match &self.side {
+            Side::Client { handed_on: false, .. } => return,
+            Side::Client { .. } => full_method(self.path()).to_owned().into(),
+            Side::Server { rpc_method: Some(known), .. } => Arc::clone(known).into(),
             Side::Server { rpc_method: None, .. } => {
                 let original: String = full_method(self.path()).chars().take(256).collect();
-                span.set_attributes([
-                    KeyValue::new(names::RPC_SYSTEM_NAME, "grpc"),
-                    KeyValue::new(names::RPC_METHOD, method::OTHER),
-                    KeyValue::new(names::RPC_METHOD_ORIGINAL, original),
-                ]);
+                span.set_attribute(KeyValue::new(names::RPC_METHOD_ORIGINAL, original));
                 span.update_name(method::OTHER);
+                method::OTHER.into()
             }
-        }
+        };
+        let system = KeyValue::new(names::RPC_SYSTEM_NAME, "grpc");
+        span.set_attributes([system, KeyValue::new(names::RPC_METHOD, method)]);
     }
 
     /// Decides which protocol a served call speaks: that of its answer. What the request says of
@@ -285,29 +278,19 @@ impl Call {
         self.draw(metrics, finished);
         let sizes =
             BodySizes { request: finished.request_size, response: Some(finished.response_size) };
+        let rpc = |method, code, peer| RpcLabels { method, code, error_type, peer };
         match (&self.side, finished.code) {
-            (Side::Server { rpc_method, .. }, Some(code)) => metrics.rpc_server.finished(
-                &RpcLabels {
-                    method: rpc_method.as_deref().unwrap_or(method::OTHER),
-                    code,
-                    error_type,
-                    peer: None,
-                },
-                finished.duration,
-            ),
-            (Side::Client { config, handed_on, .. }, Some(code)) => metrics.rpc_client.finished(
-                &RpcLabels {
-                    // The path of what is handed on is a stranger's word, until a handler answers.
-                    method: match *handed_on && !self.proves_method(code, || false) {
-                        true => method::OTHER,
-                        false => full_method(self.path()),
-                    },
-                    code,
-                    error_type,
-                    peer: Some(&config.peer),
-                },
-                finished.duration,
-            ),
+            (Side::Server { rpc_method, .. }, Some(code)) => {
+                let method = rpc_method.as_deref().unwrap_or(method::OTHER);
+                metrics.rpc_server.finished(&rpc(method, code, None), finished.duration);
+            }
+            (Side::Client { config, handed_on, .. }, Some(code)) => {
+                // The path of what is handed on is a stranger's word, until a handler answers.
+                let unproved = *handed_on && !self.proves_method(code, || false);
+                let method = if unproved { method::OTHER } else { full_method(self.path()) };
+                let labels = rpc(method, code, Some(&*config.peer));
+                metrics.rpc_client.finished(&labels, finished.duration);
+            }
             (Side::Server { operation, .. }, None) => {
                 if let Some(http) = &operation.http {
                     http.finished(finished.status, error_type, finished.duration, sizes);

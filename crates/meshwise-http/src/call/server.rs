@@ -19,7 +19,7 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT},
 };
 use meshwise_core::{
-    CallInfo, Protocol,
+    CallInfo, Deadline, Protocol,
     internal::{HeaderFilter, Limits, clock, read_timeouts},
     propagation::{Incoming, Sampling},
 };
@@ -202,16 +202,6 @@ struct Came {
 }
 
 impl Came {
-    fn nothing() -> Self {
-        Self {
-            parent: SpanContext::NONE,
-            link: None,
-            baggage: Context::new(),
-            info: CallInfo::default(),
-            declined: false,
-        }
-    }
-
     #[inline(never)]
     fn of(
         config: &ServerConfig,
@@ -223,17 +213,24 @@ impl Came {
         let shared = &config.telemetry.0;
         let incoming = shared.propagators.extract_with(headers, filter);
         let (parent, link) = server_parent(config, &incoming);
+        let (baggage, mut info) = (Context::new(), CallInfo::default());
         if config.mode == ServerMode::Edge {
-            return Self { parent, link, ..Self::nothing() };
+            return Self { parent, link, baggage, info, declined: false };
         }
-        let mut info = CallInfo::default();
-        info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
-        let asked = incoming.caller.as_ref().and_then(|caller| caller.api_version.as_deref());
-        info.api_version = asked.map(|version| shared.api_versions.intern(version));
-        info.attempt = attempt(protocol, headers, filter, &incoming);
+        if let Some(caller) = &incoming.caller {
+            let asked = caller.api_version.as_deref();
+            info.caller = Some(shared.callers.intern(&caller.service));
+            info.api_version = asked.map(|version| shared.api_versions.intern(version));
+            info.attempt = caller.attempt;
+        }
+        let grpc = protocol == Protocol::Grpc;
+        if grpc && let Some(told) = filter.get(headers, &names::ATTEMPTS_OF_GRPC) {
+            let told = told.to_str().ok().and_then(|told| told.parse().ok());
+            info.attempt = info.attempt.max(told.unwrap_or(0));
+        }
         let (deadline, limit) = read_timeouts(headers, filter, &config.timeout_header);
         // What a gRPC deadline says was set on purpose; the other may be the limit of one attempt.
-        if let Some(timeout) = deadline.filter(|_| protocol == Protocol::Grpc) {
+        if let Some(timeout) = deadline.filter(|_| grpc) {
             info.set_deadline(started, timeout);
         }
         if let Some(timeout) = limit {
@@ -245,7 +242,7 @@ impl Came {
         Self {
             parent,
             link,
-            baggage: convert::with_baggage(Context::new(), &incoming.baggage),
+            baggage: convert::with_baggage(baggage, &incoming.baggage),
             info,
             declined: incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled,
         }
@@ -280,19 +277,6 @@ fn server_parent(
     (convert::span_context(parent, sampled), None)
 }
 
-fn attempt(
-    protocol: Protocol,
-    headers: &HeaderMap,
-    filter: HeaderFilter,
-    incoming: &Incoming<'_>,
-) -> u32 {
-    let told = incoming.caller.as_ref().map_or(0, |caller| caller.attempt);
-    let grpc = (protocol == Protocol::Grpc)
-        .then(|| filter.get(headers, &names::ATTEMPTS_OF_GRPC)?.to_str().ok()?.parse().ok())
-        .flatten();
-    told.max(grpc.unwrap_or(0))
-}
-
 /// Gathers what limits the call, so that an end that comes at a limit is known as one.
 fn limits(config: &ServerConfig, info: Option<&CallInfo>, started: Instant) -> Limits {
     let mut limits = Limits::new(started);
@@ -300,11 +284,5 @@ fn limits(config: &ServerConfig, info: Option<&CallInfo>, started: Instant) -> L
         limits = limits.with_attempt(outer);
     }
     let Some(info) = info else { return limits };
-    if let Some(deadline) = info.deadline {
-        limits = limits.with_told(deadline);
-    }
-    match info.limit() {
-        Some(limit) => limits.with_deadline(limit.moment()),
-        None => limits,
-    }
+    limits.with_told(info.deadline).with_deadline(info.limit().map(Deadline::moment))
 }
