@@ -22,7 +22,7 @@ use crate::{
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
-        lock,
+        lock, try_lock,
     },
 };
 use meshwise_core::{
@@ -72,7 +72,7 @@ impl BreakerHandle {
 
     /// Returns the settings in force.
     pub fn config(&self) -> BreakerConfig {
-        lock(&self.guard.inner).machine.config.clone()
+        lock(&self.guard.machine).config.clone()
     }
 
     /// Changes the settings: they hold for what happens from now on. A window of another shape
@@ -130,17 +130,12 @@ pub struct Breaker {
     /// Past which time a call is slow; `u64::MAX` for never.
     slow_after: AtomicU64,
     tally: Tally,
-    inner: Mutex<Inner>,
-    listener: Listener,
+    machine: Mutex<Machine>,
+    /// Held by the thread that tells the changes: it tells those of the others too.
+    listener: Mutex<Listener>,
     refusals: Refusals,
     /// Those that routes have of their own, if this one is a peer's.
     pub(crate) routes: OnceLock<Vec<BreakerHandle>>,
-}
-
-struct Inner {
-    machine: Machine,
-    /// Whether some thread is at telling the changes; it will tell those of the others too.
-    telling: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,8 +189,8 @@ impl Breaker {
             bucket_width: AtomicU64::new(machine.window.width),
             slow_after: AtomicU64::new(machine.config.slow_after()),
             tally: Tally::new(machine.generation),
-            inner: Mutex::new(Inner { machine, telling: false }),
-            listener,
+            machine: Mutex::new(machine),
+            listener: Mutex::new(listener),
             refusals: Refusals::new(peer, Rule::BreakerOpen),
             routes: OnceLock::new(),
         }
@@ -333,10 +328,9 @@ impl Breaker {
     /// that has the lock rolls the window too.
     #[cold]
     fn roll(&self, now: u64) {
-        if let Ok(mut inner) = self.inner.try_lock() {
-            let machine = &mut inner.machine;
+        if let Some(mut machine) = try_lock(&self.machine) {
             machine.window.roll(now, self.tally.sum());
-            self.publish_bucket(machine);
+            self.publish_bucket(&machine);
         }
     }
 
@@ -370,21 +364,19 @@ impl Breaker {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Machine, u64) -> T) -> T {
-        let mut inner = lock(&self.inner);
-        let before = inner.machine.generation;
-        let value = work(&mut inner.machine, self.tally.sum());
-        let machine = &inner.machine;
+        let mut machine = lock(&self.machine);
+        let before = machine.generation;
+        let value = work(&mut machine, self.tally.sum());
         self.opened_at.store(machine.opened_at, Ordering::Relaxed);
         self.open_until.store(machine.open_until, Ordering::Relaxed);
-        self.publish_bucket(machine);
+        self.publish_bucket(&machine);
         if machine.generation != before {
             // Before the word: who reads it there may count at once.
             self.tally.begin(machine.generation);
-            self.word.store(word(machine), Ordering::Release);
+            self.word.store(word(&machine), Ordering::Release);
         }
-        let tell = !machine.untold.is_empty() && !inner.telling;
-        inner.telling |= tell;
-        drop(inner);
+        let tell = !machine.untold.is_empty();
+        drop(machine);
         if tell {
             self.tell();
         }
@@ -394,25 +386,15 @@ impl Breaker {
     /// Tells all changes, in order. The lock is not held meanwhile, for a listener may log, and
     /// the log may travel over a client that this very breaker guards.
     fn tell(&self) {
-        /// Hands the telling on, should a listener panic.
-        struct Teller<'a>(&'a Breaker);
-        impl Drop for Teller<'_> {
-            fn drop(&mut self) {
-                lock(&self.0.inner).telling = false;
+        let is_left = || !lock(&self.machine).untold.is_empty();
+        let next = || lock(&self.machine).untold.pop_front();
+        // Looked at once more afterwards: another thread may have left a change to this one.
+        while is_left()
+            && let Some(listener) = try_lock(&self.listener)
+        {
+            while let Some(change) = next() {
+                listener(&change);
             }
-        }
-        let teller = Teller(self);
-        loop {
-            let mut inner = lock(&self.inner);
-            let Some(change) = inner.machine.untold.pop_front() else {
-                // Under the same lock as the look, so that no change falls between.
-                inner.telling = false;
-                drop(inner);
-                mem::forget(teller);
-                return;
-            };
-            drop(inner);
-            (self.listener)(&change);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-        lock,
+        lock, try_lock,
     },
 };
 
@@ -161,7 +161,7 @@ impl Sampler {
     #[cold]
     fn close(&self, now: u64, apply: impl FnOnce(u32)) {
         // Another thread is at it.
-        let Ok(mut limit) = self.limit.try_lock() else { return };
+        let Some(mut limit) = try_lock(&self.limit) else { return };
         let Some((limit, min_samples)) = &mut *limit else { return };
         if let Some(sample) = self.sample(now, *min_samples) {
             apply(limit.update(sample));
