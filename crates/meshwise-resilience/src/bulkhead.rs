@@ -122,10 +122,8 @@ impl BulkheadConfig {
     }
 
     fn first_limit(&self) -> u32 {
-        match self.adaptive() {
-            Some(adaptive) => adaptive.0.initial.or_none(),
-            None => self.0.limit.or_none(),
-        }
+        let said = &self.0;
+        if said.adaptive.enabled.or_none() { &said.adaptive.initial } else { &said.limit }.or_none()
     }
 }
 
@@ -141,19 +139,17 @@ pub struct Bulkhead {
 /// A permit that is out. Its holder releases it by [`Bulkhead::end`].
 #[derive(Debug)]
 #[must_use]
-pub struct Permit {
-    began: Began,
-}
+pub struct Permit(Began);
 
 impl Permit {
     #[inline]
     pub(crate) fn is_measured(&self) -> bool {
-        self.began != Began::default()
+        self.0 != Began::default()
     }
 
     /// The call begins later by what it waited on this side.
     pub(crate) fn delay(&mut self, nanos: u64) {
-        self.began = self.began.delayed(nanos);
+        self.0 = self.0.delayed(nanos);
     }
 }
 
@@ -229,7 +225,7 @@ impl Bulkhead {
     pub(crate) fn permit(&self) -> Permit {
         self.show();
         let measured = self.sampler.active().then(|| self.sampler.wants(clock::exact));
-        Permit { began: measured.unwrap_or_default() }
+        Permit(measured.unwrap_or_default())
     }
 
     pub(crate) fn refuse(&self) -> Refused {
@@ -261,9 +257,8 @@ impl Bulkhead {
     #[inline]
     #[allow(clippy::needless_pass_by_value, reason = "a permit is released once")]
     pub(crate) fn end(&self, permit: Permit, end: &CallEnd, side: Side) {
-        let Permit { began } = permit;
         if self.sampler.active() {
-            self.sample(began, end, side);
+            self.sample(permit.0, end, side);
         }
         self.permits.release();
         self.show();

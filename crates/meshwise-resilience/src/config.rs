@@ -73,11 +73,8 @@ impl ConfigError {
         if (least..=YEAR).contains(&duration) {
             return Ok(());
         }
-        Err(Self::new(
-            setting,
-            format_args!("{duration:?}"),
-            format!("at least {least:?} and at most 365 days"),
-        ))
+        let allowed = format!("at least {least:?} and at most 365 days");
+        Err(Self::new(setting, format_args!("{duration:?}"), allowed))
     }
 }
 
@@ -106,12 +103,9 @@ pub(crate) fn at_most(longest: &Setting<Duration>, time: Duration) -> Duration {
 }
 
 pub(crate) fn check(section: &str, wrong: Option<[String; 3]>) -> Result<(), ConfigError> {
-    match wrong {
-        None => Ok(()),
-        Some([leaf, value, allowed]) => {
-            Err(ConfigError::new(format!("{section}.{leaf}"), value, allowed))
-        }
-    }
+    wrong.map_or(Ok(()), |[leaf, value, allowed]| {
+        Err(ConfigError::new(format!("{section}.{leaf}"), value, allowed))
+    })
 }
 
 /// Writes consuming setters, each of which sets leaves of a section, or puts all of a guard's settings in

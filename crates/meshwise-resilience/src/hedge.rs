@@ -41,7 +41,7 @@ impl Hedge {
         config.check()?;
         let counter = |result| counter(names::HEDGES, peer, (names::RESULT, result));
         Ok(Arc::new(Self {
-            estimate: Estimate::new(config.quantile),
+            estimate: Estimate::default(),
             on: AtomicBool::new(true),
             won: counter("won"),
             lost: counter("lost"),
@@ -68,7 +68,7 @@ impl Hedge {
 
     /// Takes note of how long an attempt lasted.
     pub(crate) fn lasted(&self, began: u64) {
-        self.estimate.record(clock::exact().saturating_sub(began));
+        self.estimate.record(clock::exact().saturating_sub(began), self.config.quantile);
     }
 
     /// Takes note of a second attempt whose answer was taken, or was not.
@@ -160,33 +160,26 @@ impl HedgeConfig {
 /// Follows a quantile in one number: each call that takes longer lifts it a little, each that does
 /// not lowers it, in such a proportion that it rests where the quantile is ("Frugal Streaming for
 /// Estimating Quantiles", Ma, Muthukrishnan and Sandler, 2013, with steps in proportion).
-#[derive(Debug)]
-struct Estimate {
-    quantile: f64,
-    nanos: AtomicU64,
-}
+#[derive(Debug, Default)]
+struct Estimate(AtomicU64);
 
 const STEP: f64 = 0.05;
 
 impl Estimate {
-    const fn new(quantile: f64) -> Self {
-        Self { quantile, nanos: AtomicU64::new(0) }
-    }
-
     fn get(&self) -> Option<Duration> {
-        Some(self.nanos.load(Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
+        Some(self.0.load(Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
     }
 
     /// Takes how long a call lasted, in nanoseconds.
-    fn record(&self, elapsed: u64) {
+    fn record(&self, elapsed: u64, quantile: f64) {
         let elapsed = elapsed.max(1);
-        self.nanos.update(Relaxed, Relaxed, |seen| {
+        self.0.update(Relaxed, Relaxed, |seen| {
             // At least a nanosecond either way, that small numbers do not stick.
             let step = |share: f64| (seen as f64 * STEP * share) as u64 + 1;
             match seen {
                 0 => elapsed,
-                _ if elapsed > seen => seen.saturating_add(step(self.quantile)),
-                _ => seen.saturating_sub(step(1.0 - self.quantile)).max(1),
+                _ if elapsed > seen => seen.saturating_add(step(quantile)),
+                _ => seen.saturating_sub(step(1.0 - quantile)).max(1),
             }
         });
     }
@@ -199,14 +192,14 @@ mod tests {
     #[test]
     fn it_rests_where_the_quantile_is_and_follows_it() {
         for quantile in [0.5, 0.9, 0.95, 0.99] {
-            let estimate = Estimate::new(quantile);
+            let estimate = Estimate::default();
             assert_eq!(estimate.get(), None);
             let mut random = fastrand::Rng::with_seed(7);
             // Evenly from 0 to 100 ms, then ten times as long.
             for scale in [1, 10] {
                 let mut mean = 0.0;
                 for n in 0..40_000 {
-                    estimate.record(random.u64(0..100_000) * scale * 1000);
+                    estimate.record(random.u64(0..100_000) * scale * 1000, quantile);
                     if n >= 20_000 {
                         mean += estimate.get().unwrap().as_secs_f64() / 20_000.0;
                     }
@@ -219,10 +212,10 @@ mod tests {
 
     #[test]
     fn no_call_is_too_short_or_too_long_for_it() {
-        let estimate = Estimate::new(0.95);
+        let estimate = Estimate::default();
         for elapsed in [0, u64::MAX, 0, 1_000_000_000] {
             for _ in 0..2000 {
-                estimate.record(elapsed);
+                estimate.record(elapsed, 0.95);
                 assert!(estimate.get().is_some());
             }
         }

@@ -14,7 +14,6 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -44,7 +43,9 @@ fn problem(refused: &Refused) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(wait) = refused.retry_after() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        // Rounded up, so that no one comes back before the wait is over.
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
@@ -70,11 +71,6 @@ pub(crate) fn trailers_only<B: Default>(code: GrpcCode, message: &'static str) -
     headers.insert("grpc-status", HeaderValue::from(code as u16));
     headers.insert("grpc-message", HeaderValue::from_static(message));
     response
-}
-
-/// Rounds up, so that no one comes back before the wait is over.
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
 }
 
 /// Tells a refusal from a service's other errors.

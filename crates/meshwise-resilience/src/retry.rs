@@ -34,7 +34,7 @@ use meshwise_core::{
     CallEnd,
     internal::Limits,
     outcome::{Health, RetryAfter, Retryable},
-    settings::{BudgetSettings, RetrySettings, Size},
+    settings::{RetrySettings, Size},
 };
 use metrics::Counter;
 use std::{
@@ -101,13 +101,7 @@ setters! { RetryConfig.said = Self { said: config::defaults().retry.clone(), bud
 impl RetryConfig {
     /// Sets the budget; share one between all layers (and hedges) that call the same peer.
     pub fn with_budget(mut self, budget: RetryBudget) -> Self {
-        let said = &mut self.said.budget;
-        *said = BudgetSettings::default();
-        // One of tokens has another form, which settings do not know.
-        if let Some((share, per_second)) = budget.said() {
-            said.share.set(share);
-            said.per_second.set(per_second);
-        }
+        self.said.budget = budget.said().clone();
         self.budget = Some(budget);
         self
     }
@@ -259,16 +253,12 @@ impl Retries {
         config::check("retry", said.wrong())?;
         let backoff = config.backoff();
         backoff.check()?;
-        let (share, per_second) = (said.budget.share.or_none(), said.budget.per_second.or_none());
-        let budget = budget.clone().map_or_else(|| RetryBudget::ratio(share, per_second), Ok)?;
+        let budget = budget.clone().unwrap_or_else(|| RetryBudget::of(said.budget.clone()));
         budget.feed();
+        let attempts = if said.enabled.or(true) { said.attempts.or_none() } else { 1 };
         let counter = |result| counter(names::RETRIES, peer, (names::RESULT, result));
         Ok(Arc::new(Self {
-            attempts: AtomicU32::new(if said.enabled.or(true) {
-                said.attempts.or_none()
-            } else {
-                1
-            }),
+            attempts: AtomicU32::new(attempts),
             off: AtomicBool::new(false),
             backoff,
             longest_asked: said.longest_asked.or_none(),
@@ -427,11 +417,8 @@ impl Backoff {
         if self.max >= self.base {
             return Ok(());
         }
-        Err(ConfigError::new(
-            "retry.backoff.max",
-            format_args!("{:?}", self.max),
-            format!("at least retry.backoff.base ({:?})", self.base),
-        ))
+        let allowed = format!("at least retry.backoff.base ({:?})", self.base);
+        Err(ConfigError::new("retry.backoff.max", format_args!("{:?}", self.max), allowed))
     }
 }
 

@@ -5,8 +5,8 @@ use super::{
     part::{Field, Leaf, Part, PartMut, PartRef, PartShape, Section, Spec},
     path::Path,
     tree::{
-        AdaptiveSettings, BreakerSettings, BulkheadSettings, FaultSettings, PeerSettings,
-        RateSettings, RetrySettings, Settings, ShedSettings, WindowSettings,
+        AdaptiveSettings, BreakerSettings, BudgetSettings, BulkheadSettings, FaultSettings,
+        PeerSettings, RateSettings, RetrySettings, Settings, ShedSettings, WindowSettings,
     },
     value::{Source, Value, quote},
 };
@@ -241,7 +241,7 @@ macro_rules! compared {
 
 compared! {
     PeerSettings RetrySettings BreakerSettings WindowSettings BulkheadSettings AdaptiveSettings
-    RateSettings FaultSettings ShedSettings
+    RateSettings FaultSettings ShedSettings BudgetSettings
 }
 
 fn shape_of<P: Part>(_: &P) -> PartShape {

@@ -199,21 +199,17 @@ impl Vegas {
                 }
             }
         }
-        let goal = if idles {
-            if sample.dropped < MANY {
-                return limit;
-            }
-            limit
-        } else if queued <= step {
-            limit + 6.0 * step * sample.calm()
-        } else if queued < 3.0 * step {
-            limit + step * sample.calm()
-        } else if queued > 6.0 * step {
+        if idles && sample.dropped < MANY {
+            return limit;
+        }
+        let change = match queued {
+            _ if idles => 0.0,
+            _ if queued <= step => 6.0 * step * sample.calm(),
+            _ if queued < 3.0 * step => step * sample.calm(),
             // Vegas goes down a step for each call's answer; this is one for a whole window's.
-            limit - step.max((queued - 6.0 * step) / 5.0)
-        } else {
-            limit
+            _ if queued > 6.0 * step => -step.max((queued - 6.0 * step) / 5.0),
+            _ => 0.0,
         };
-        goal - limit * sample.too_much() * SMOOTHING
+        limit + change - limit * sample.too_much() * SMOOTHING
     }
 }

@@ -193,7 +193,7 @@ impl PeerConfig {
     /// is each client's own.
     pub(crate) fn difference(&self, other: &Self) -> Option<[String; 3]> {
         let routes = |of: &Self| of.routes.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        let budget = |of: &Self| of.budget.clone().filter(|budget| budget.said().is_none());
+        let budget = |of: &Self| of.budget.clone().filter(RetryBudget::is_of_tokens);
         let one_budget = match (budget(self), budget(other)) {
             (Some(one), Some(other)) => one.is(&other),
             (one, other) => one.is_none() && other.is_none(),
@@ -232,7 +232,7 @@ impl PeerConfig {
         let budget = &settings.retry.budget;
         if budget.share.is_set() || budget.per_second.is_set() {
             let own = self.budget.take();
-            if own.is_some_and(|own| own.said().is_none()) {
+            if own.is_some_and(|own| own.is_of_tokens()) {
                 self.said.retry.budget = config::defaults().retry.budget.clone();
             }
         }

@@ -3,7 +3,7 @@
 use crate::{
     breaker::{Tally, Window},
     clock,
-    config::ConfigError,
+    config::{self, ConfigError},
     debug::debug,
     sync::{
         Mutex,
@@ -11,9 +11,10 @@ use crate::{
             AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
-        lock,
+        lock, try_lock,
     },
 };
+use meshwise_core::settings::BudgetSettings;
 use std::sync::{Arc, atomic::AtomicBool};
 
 /// Bounds the retries (and hedges) to a peer; clones share it.
@@ -37,7 +38,8 @@ pub struct RetryBudget(Arc<Shared>);
 
 struct Shared {
     rule: Rule,
-    said: Option<(f64, u32)>,
+    /// Unset for a budget of tokens, which has another form.
+    said: BudgetSettings,
     /// Whether retries pay in for all calls that hedges pay out for.
     fed: AtomicBool,
 }
@@ -57,11 +59,11 @@ impl RetryBudget {
     /// # Errors
     /// Says what is allowed: shares from 0 to 10, and at most 100,000 a second.
     pub fn ratio(share: f64, per_second: u32) -> Result<Self, ConfigError> {
-        if !(0.0..=10.0).contains(&share) {
-            return Err(ConfigError::new("retry.budget.share", share, "at least 0 and at most 10"));
-        }
-        ConfigError::check_range("retry.budget.per_second", per_second, 0, 100_000)?;
-        Ok(Self::window(share, per_second))
+        let mut said = BudgetSettings::default();
+        said.share.set(share);
+        said.per_second.set(per_second);
+        config::check("retry.budget", said.wrong())?;
+        Ok(Self::of(said))
     }
 
     /// Allows retries while more than half of the tokens are left: each failed attempt (see
@@ -77,19 +79,26 @@ impl RetryBudget {
             let allowed = "more than 0 and at most 1";
             return Err(ConfigError::new("retry.budget.ratio", ratio, allowed));
         }
-        Ok(Self::new(Rule::Tokens(Tokens::new(max, ratio)), None))
+        Ok(Self::new(Rule::Tokens(Tokens::new(max, ratio)), BudgetSettings::default()))
     }
 
-    fn window(share: f64, per_second: u32) -> Self {
-        Self::new(Rule::Window(BudgetWindow::new(share, per_second)), Some((share, per_second)))
+    /// Does what settings say that were checked.
+    pub(crate) fn of(said: BudgetSettings) -> Self {
+        let window = BudgetWindow::new(said.share.or_none(), said.per_second.or_none());
+        Self::new(Rule::Window(window), said)
     }
 
-    fn new(rule: Rule, said: Option<(f64, u32)>) -> Self {
+    fn new(rule: Rule, said: BudgetSettings) -> Self {
         Self(Arc::new(Shared { rule, said, fed: AtomicBool::new(false) }))
     }
 
-    pub(crate) fn said(&self) -> Option<(f64, u32)> {
-        self.0.said
+    /// Returns what settings say of it; nothing, if they cannot.
+    pub(crate) fn said(&self) -> &BudgetSettings {
+        &self.0.said
+    }
+
+    pub(crate) fn is_of_tokens(&self) -> bool {
+        matches!(self.0.rule, Rule::Tokens(_))
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {
@@ -168,7 +177,7 @@ impl RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self::window(0.2, 10)
+        Self::of(config::defaults().retry.budget.clone())
     }
 }
 
@@ -194,7 +203,7 @@ impl Drop for Withdrawal {
         if let Some(budget) = &self.budget
             && let Rule::Window(window) = &budget.0.rule
         {
-            window.refund(self.at);
+            lock(&window.spent).uncount(self.at);
         }
     }
 }
@@ -242,7 +251,7 @@ impl BudgetWindow {
     /// Begins a new second. It does not wait: the thread that has the lock begins one too.
     #[cold]
     fn roll(&self, now: u64) {
-        if let Ok(mut spent) = self.spent.try_lock() {
+        if let Some(mut spent) = try_lock(&self.spent) {
             self.advance(&mut spent, now);
         }
     }
@@ -261,10 +270,6 @@ impl BudgetWindow {
         }
         spent.count(true, false, self.deposits.sum());
         Some(spent.step)
-    }
-
-    fn refund(&self, second: u64) {
-        lock(&self.spent).uncount(second);
     }
 
     fn available(&self, now: u64) -> u64 {
