@@ -14,6 +14,7 @@ pub mod queue;
 mod queue_tests;
 pub mod queued;
 pub mod random;
+pub mod spares;
 pub mod swar;
 mod sync;
 pub mod threads;

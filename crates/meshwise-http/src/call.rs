@@ -61,7 +61,6 @@ pub(crate) struct Call {
     protocol: Protocol,
     /// The request's method, as the label has it.
     method: &'static str,
-    scheme: &'static str,
     /// The path, if the request says that it is gRPC, or if it will be logged.
     path: Option<PathAndQuery>,
     version: Version,
@@ -295,7 +294,7 @@ impl Call {
             return;
         }
         let shared = &config.telemetry.0;
-        *operation = shared.operations.find(self.method, Some(inner), self.scheme);
+        *operation = shared.operations.find(operation.method, Some(inner), operation.scheme);
         let operation = Arc::clone(operation);
         let Some(inner) = &operation.route else { return };
         if let Some(calls) = &shared.calls {

@@ -251,7 +251,7 @@ impl Sending {
     /// Ends it: the message was not taken.
     pub fn failed(mut self, error: &(dyn Error + 'static)) {
         let fault = self.producer.0.messaging.0.classifier.faults().of_chain(error);
-        self.broke(fault, Some(error_chain(error).into_owned()));
+        self.broke(fault, Some(error_chain(error)));
     }
 
     /// Ends it: the message was not taken, for a reason that is known.

@@ -55,7 +55,7 @@ impl AdaptiveConfig {
     }
 
     fn by(algorithm: &str) -> Self {
-        let mut said = config::defaults().bulkhead.adaptive.clone();
+        let mut said = config::DEFAULTS.peer.bulkhead.adaptive.clone();
         said.enabled.set(true);
         said.algorithm.set(algorithm);
         Self(said)

@@ -424,7 +424,7 @@ const fn generation(word: u64) -> u64 {
 #[inline]
 fn state(word: u64) -> BreakerState {
     // The number is one of a state: it was made of it.
-    BreakerState::ALL.get((word & 7) as usize).copied().unwrap_or(BreakerState::Disabled)
+    BreakerState::ALL.get((word & 7) as usize).map_or(BreakerState::Disabled, |known| known.0)
 }
 
 fn listener(peer: &Arc<str>) -> Listener {
@@ -432,7 +432,7 @@ fn listener(peer: &Arc<str>) -> Listener {
     let level = gauge!(names::BREAKER_STATE, names::PEER => Arc::clone(&peer));
     level.set(0.0);
     let transitions = BreakerState::ALL
-        .map(|to| counter(names::BREAKER_TRANSITIONS, &peer, (names::TO, to.as_str())));
+        .map(|(_, to, ..)| counter(names::BREAKER_TRANSITIONS, &peer, (names::TO, to)));
     Box::new(move |change: &Change| {
         level.set(change.to.level());
         if let Some(counter) = transitions.get(change.to as usize) {

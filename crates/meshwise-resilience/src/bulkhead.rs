@@ -96,7 +96,7 @@ pub struct BulkheadSnapshot {
 #[must_use]
 pub struct BulkheadConfig(pub(crate) BulkheadSettings);
 
-setters! { BulkheadConfig.0 = Self(config::defaults().bulkhead.clone()); {
+setters! { BulkheadConfig.0 = Self(config::DEFAULTS.peer.bulkhead.clone()); {
     /// Lets so many calls be in flight. Default: 100.
     with_limit(calls: u32) => limit = calls, adaptive.enabled = false;
     /// Lets `calls` wait for a place, `max_wait` at most. Default: 50, 250 ms.

@@ -1,9 +1,7 @@
 //! Settings that code makes: a section of the tree, all of it set, builder methods over that, and what is
 //! said of those that make no sense.
 
-use meshwise_core::settings::{
-    FaultSettings, PeerSettings, Setting, Settings, ShedSettings, Source,
-};
+use meshwise_core::settings::{FaultSettings, Setting, Settings, Source};
 use std::{borrow::Cow, fmt, sync::LazyLock, time::Duration};
 
 /// Says which setting makes no sense, the value it has, and what is allowed.
@@ -81,20 +79,12 @@ impl ConfigError {
 pub(crate) const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Faults are for others to set, and so is whether load is shed at all.
-static DEFAULTS: LazyLock<Settings> = LazyLock::new(|| {
+pub(crate) static DEFAULTS: LazyLock<Settings> = LazyLock::new(|| {
     let mut all = Settings::defaults();
     all.peer.fault = FaultSettings::default();
     all.shed.enabled.set(true);
     all
 });
-
-pub(crate) fn defaults() -> &'static PeerSettings {
-    &DEFAULTS.peer
-}
-
-pub(crate) fn shed_defaults() -> &'static ShedSettings {
-    &DEFAULTS.shed
-}
 
 /// Returns a longest time. A default is no bound for the time that was set beside it.
 pub(crate) fn at_most(longest: &Setting<Duration>, time: Duration) -> Duration {

@@ -243,11 +243,7 @@ where
 
 pin_project! {
     /// Resolves to the inner service's answer, to a late one, or to an error made here.
-    pub struct FaultFuture<S, Req>
-    where
-        S: Service<Req>,
-    {
-        #[pin]
+    pub struct FaultFuture<S: Service<Req>, Req> {
         timer: Timer,
         // When the delay is over; 0 if there is none.
         until: u64,
@@ -259,11 +255,7 @@ pin_project! {
     }
 }
 
-impl<S, Req, RB> Future for FaultFuture<S, Req>
-where
-    S: Service<Req, Response = Response<RB>>,
-    RB: Default,
-{
+impl<S: Service<Req, Response = Response<RB>>, Req, RB: Default> Future for FaultFuture<S, Req> {
     type Output = Result<Response<RB>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

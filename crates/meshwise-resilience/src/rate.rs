@@ -155,7 +155,7 @@ setters! { RateConfig.0 {
 impl RateConfig {
     /// Lets so many calls pass in this time, all of them at once if they come so; refuses the rest.
     pub fn new(calls: u32, per: Duration) -> Self {
-        let mut said = config::defaults().rate.clone();
+        let mut said = config::DEFAULTS.peer.rate.clone();
         said.enabled.set(true);
         said.calls.set(calls);
         said.per.set(per);

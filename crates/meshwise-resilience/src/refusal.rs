@@ -296,10 +296,7 @@ pub struct GuardErrorService<S> {
     inner: S,
 }
 
-impl<S, Request> Service<Request> for GuardErrorService<S>
-where
-    S: Service<Request>,
-{
+impl<S: Service<Request>, Request> Service<Request> for GuardErrorService<S> {
     type Response = S::Response;
     type Error = GuardError<S::Error>;
     type Future = AnsweredFuture<S::Future, Result<S::Response, Self::Error>>;

@@ -84,7 +84,7 @@ pub struct RetryConfig {
     pub(crate) incoming: Option<fn() -> u32>,
 }
 
-setters! { RetryConfig.said = Self { said: config::defaults().retry.clone(), budget: None, incoming: None }; {
+setters! { RetryConfig.said = Self { said: config::DEFAULTS.peer.retry.clone(), budget: None, incoming: None }; {
     /// Sets how many attempts are made in all, 1 (no retries) to 10; 3 by default.
     with_attempts(attempts: u32) => enabled = true, attempts = attempts;
     /// Sets the waits between attempts; up to 25 ms, doubled up to 1 s, by default.
@@ -146,11 +146,7 @@ pub struct Retries {
     body_limit: u32,
     incoming: Option<fn() -> u32>,
     pub(crate) budget: RetryBudget,
-    pub(crate) counts: RetryCounts,
-}
-
-#[derive(Debug)]
-pub(crate) struct RetryCounts {
+    // How often they went which way.
     success: Counter,
     failure: Counter,
     budget_exhausted: Counter,
@@ -265,13 +261,11 @@ impl Retries {
             body_limit: said.body_limit.or_none().0.try_into().unwrap_or(u32::MAX),
             incoming: *incoming,
             budget,
-            counts: RetryCounts {
-                success: counter("success"),
-                failure: counter("failure"),
-                budget_exhausted: counter("budget_exhausted"),
-                not_idempotent: counter("not_idempotent"),
-                body_not_kept: counter("body_not_kept"),
-            },
+            success: counter("success"),
+            failure: counter("failure"),
+            budget_exhausted: counter("budget_exhausted"),
+            not_idempotent: counter("not_idempotent"),
+            body_not_kept: counter("body_not_kept"),
         }))
     }
 
@@ -295,8 +289,8 @@ impl Retries {
     ) -> Option<(u64, Option<Withdrawal>)> {
         if tries.made > 1 {
             match verdict {
-                RetryVerdict::Well => self.counts.success.increment(1),
-                _ => self.counts.failure.increment(1),
+                RetryVerdict::Well => self.success.increment(1),
+                _ => self.failure.increment(1),
             }
         }
         if let RetryVerdict::Stop | RetryVerdict::Unsafe | RetryVerdict::Again(_) = verdict {
@@ -306,7 +300,7 @@ impl Retries {
             RetryVerdict::Well | RetryVerdict::Final | RetryVerdict::Stop => return None,
             _ if tries.keep().is_none() => return None,
             RetryVerdict::Unsafe => {
-                self.counts.not_idempotent.increment(1);
+                self.not_idempotent.increment(1);
                 return None;
             }
             RetryVerdict::Unsent => return Some((self.when_unsent(tries)?, None)),
@@ -318,7 +312,7 @@ impl Retries {
         let until = self.when(tries, wait)?;
         let withdrawal = self.budget.withdraw();
         if withdrawal.is_none() {
-            self.counts.budget_exhausted.increment(1);
+            self.budget_exhausted.increment(1);
         }
         Some((until, Some(withdrawal?)))
     }
@@ -356,7 +350,7 @@ impl Retries {
 
     pub(crate) fn refused(&self, tries: &Tries) {
         if tries.made > 1 {
-            self.counts.failure.increment(1);
+            self.failure.increment(1);
         }
     }
 }

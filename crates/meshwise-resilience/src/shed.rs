@@ -31,7 +31,7 @@ const COME_BACK: Duration = Duration::from_secs(1);
 #[must_use]
 pub struct ShedConfig(ShedSettings);
 
-setters! { ShedConfig.0 = Self(config::shed_defaults().clone()); {
+setters! { ShedConfig.0 = Self(config::DEFAULTS.shed.clone()); {
     /// Lets so many requests be in flight. Default: 1,000.
     with_limit(requests: u32) => limit = requests, adaptive.enabled = false;
     /// Finds the limit by the time that requests take.

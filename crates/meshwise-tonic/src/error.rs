@@ -88,7 +88,7 @@ pub(crate) fn to_status(error: impl Into<Box<dyn Error + Send + Sync>>) -> Statu
         Ok(status) => return mend(*status),
         Err(error) => error,
     };
-    let text = meshwise_core::internal::error_chain(&*error).into_owned();
+    let text = meshwise_core::internal::error_chain(&*error);
     match code(below(&*error)) {
         Some(code) => status(code, text, error.into()),
         None => Status::from_error(error),

@@ -1,7 +1,7 @@
 //! What an adapter knows of an error: one translation from a library's errors into facts.
 
 use super::{ErrorType, GrpcCode, Phase, Refused, Rule, error_chain};
-use std::{any::Any, borrow::Cow, error::Error, fmt::Display, io, iter};
+use std::{any::Any, error::Error, fmt::Display, io, iter};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -213,8 +213,7 @@ impl Faults {
 
     /// Returns what an error and its sources say, in one line.
     pub fn message<E: Display + 'static>(&self, error: &E) -> String {
-        let chain = self.look(error).map(error_chain);
-        chain.map_or_else(|| error.to_string(), Cow::into_owned)
+        self.look(error).map_or_else(|| error.to_string(), error_chain)
     }
 
     /// Sees an error as one, if its type is registered.

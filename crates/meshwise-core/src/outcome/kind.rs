@@ -2,7 +2,7 @@
 
 use crate::call::AnswerTells;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use std::{borrow::Cow, fmt, iter};
+use std::{fmt, iter};
 
 /// Names the protocol that a call speaks over HTTP.
 #[doc(hidden)]
@@ -162,7 +162,7 @@ impl Outcome {
 
 /// Joins an error and its sources (the first 32) into one line, `outer: inner: innermost`.
 #[must_use]
-pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> Cow<'static, str> {
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     // A chain that leads back into itself must not hold up the call that failed.
     for cause in iter::successors(error.source(), |cause| cause.source()).take(32) {
@@ -173,7 +173,7 @@ pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> Cow<'static, st
             text.push_str(&cause);
         }
     }
-    Cow::Owned(text)
+    text
 }
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ mod tests {
         let chain = |texts: &[&'static str]| {
             let inner =
                 texts.iter().rev().fold(None, |inner, text| Some(Box::new(Layer(text, inner))));
-            error_chain(inner.as_deref().unwrap()).into_owned()
+            error_chain(inner.as_deref().unwrap())
         };
         assert_eq!(chain(&["refused"]), "refused");
         assert_eq!(chain(&["call", "connect", "refused"]), "call: connect: refused");

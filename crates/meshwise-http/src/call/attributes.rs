@@ -46,8 +46,7 @@ pub(super) fn server<B>(
     // method.
     if protocol != Protocol::Grpc {
         set_method(&mut list, request.method());
-        let route = operation.route.as_ref();
-        set_url(&mut list, uri.path(), uri.query(), operation.scheme, route);
+        set_url(&mut list, uri.path(), uri.query(), operation);
     }
     list.set(names::NETWORK_PROTOCOL_VERSION, Some(method::version(request.version())));
     // One look at all is cheaper than two look-ups.
@@ -78,31 +77,21 @@ pub(super) fn client_address<B>(config: &ServerConfig, request: &Request<B>) -> 
 }
 
 /// Lists what the span of a served HTTP call says that began as a gRPC call would.
-pub(super) fn http(
-    method: &'static str,
-    path: Option<&PathAndQuery>,
-    scheme: &'static str,
-    route: Option<&Arc<str>>,
-) -> Vec<KeyValue> {
+pub(super) fn http(operation: &Operation, path: Option<&PathAndQuery>) -> Vec<KeyValue> {
     let mut list = Attributes::new();
-    list.set(names::HTTP_REQUEST_METHOD, Some(method));
+    list.set(names::HTTP_REQUEST_METHOD, Some(operation.method));
     let query = path.and_then(PathAndQuery::query);
-    set_url(&mut list, path.map_or("", PathAndQuery::path), query, scheme, route);
+    set_url(&mut list, path.map_or("", PathAndQuery::path), query, operation);
     list.0
 }
 
-fn set_url(
-    list: &mut Attributes,
-    path: &str,
-    query: Option<&str>,
-    scheme: &'static str,
-    route: Option<&Arc<str>>,
-) {
+fn set_url(list: &mut Attributes, path: &str, query: Option<&str>, operation: &Operation) {
+    let route = operation.route.as_ref();
     let same = route.filter(|route| ***route == *path);
     let path = same.map_or_else(|| Value::from(path.to_owned()), |same| Arc::clone(same).into());
     list.set(names::URL_PATH, Some(path));
     list.set(names::URL_QUERY, query.map(|query| redact_query(query).into_owned()));
-    list.set(names::URL_SCHEME, Some(scheme));
+    list.set(names::URL_SCHEME, Some(operation.scheme));
     list.set(names::HTTP_ROUTE, route.cloned());
 }
 

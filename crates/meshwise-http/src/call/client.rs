@@ -126,7 +126,6 @@ impl Call {
             side: Side::Client { config: Arc::clone(config), target, handed_on },
             protocol,
             method,
-            scheme,
             path: uri.path_and_query().filter(|_| grpc).cloned(),
             version: request.version(),
             cx_says_nothing,

@@ -178,12 +178,7 @@ impl Call {
         self.in_flight = operation.http.as_ref().map(HttpServerSeries::started);
         if self.recording {
             let span = self.cx.span();
-            span.set_attributes(attributes::http(
-                self.method,
-                self.path.as_ref(),
-                self.scheme,
-                operation.route.as_ref(),
-            ));
+            span.set_attributes(attributes::http(operation, self.path.as_ref()));
             span.update_name(operation.span_name());
         }
     }

@@ -23,7 +23,7 @@ use meshwise_core::{
     internal::{HeaderFilter, Limits, clock, read_timeouts},
     propagation::{Incoming, Sampling},
 };
-use meshwise_metrics::internal::CallCost;
+use meshwise_metrics::internal::{CallCost, HttpServerSeries};
 use meshwise_trace::Started;
 use opentelemetry::{
     Context,
@@ -96,22 +96,15 @@ impl Call {
         let from_named = came.as_ref().is_some_and(|came| came.info.caller.is_some());
         let limits = limits(config, came.as_ref().map(|came| &came.info), started);
         let logged = !config.access.is_off();
-        let path = (protocol == Protocol::Grpc || logged)
-            .then(|| request.uri().path_and_query().cloned())
-            .flatten();
-        let client = match logged {
-            true => Client {
-                agent: filter.get(headers, &USER_AGENT).cloned(),
-                address: attributes::client_address(config, request),
-            },
-            false => Client::default(),
-        };
-        let request_size = super::content_length(filter.get(headers, &CONTENT_LENGTH));
-        let in_flight = match (&operation.http, protocol) {
-            (Some(series), Protocol::Http) => Some(series.started()),
-            _ => None,
-        };
         let grpc = protocol == Protocol::Grpc;
+        let path = request.uri().path_and_query().filter(|_| grpc || logged).cloned();
+        let client = || Client {
+            agent: filter.get(headers, &USER_AGENT).cloned(),
+            address: attributes::client_address(config, request),
+        };
+        let client = logged.then(client).unwrap_or_default();
+        let request_size = super::content_length(filter.get(headers, &CONTENT_LENGTH));
+        let in_flight = operation.http.as_ref().filter(|_| !grpc).map(HttpServerSeries::started);
         let learned = &shared.rpc_methods;
         let rpc_method = path
             .as_ref()
@@ -154,7 +147,6 @@ impl Call {
             },
             protocol,
             method,
-            scheme,
             path,
             version: request.version(),
             cx_says_nothing,

@@ -2,12 +2,9 @@
 //! of those that bring nothing.
 
 use super::Call;
-use meshwise_core::CallInfo;
+use meshwise_core::{CallInfo, internal::spares};
 use opentelemetry::Context;
 use std::{cell::RefCell, fmt};
-
-/// How many boxes a thread keeps.
-const KEPT: usize = 64;
 
 type Place = Box<Option<Call>>;
 
@@ -28,8 +25,7 @@ impl Slot {
     /// Has a call begin in its place: to hand it over would move it four times.
     #[inline]
     pub(crate) fn new(begin: impl FnOnce(&mut Option<Call>)) -> Self {
-        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
-        let mut place = spare.ok().flatten().unwrap_or_default();
+        let mut place = spares::take(&SPARE).unwrap_or_default();
         begin(&mut place);
         Self(Some(place))
     }
@@ -51,13 +47,7 @@ impl Slot {
     pub(crate) fn clear(&mut self) {
         let Some(mut place) = self.0.take() else { return };
         *place = None;
-        // A thread that is about to end keeps nothing.
-        let _ending = SPARE.try_with(|spare| {
-            let mut spare = spare.borrow_mut();
-            if spare.len() < KEPT {
-                spare.push(place);
-            }
-        });
+        spares::keep(&SPARE, place);
     }
 }
 

@@ -184,7 +184,7 @@ impl Processing {
             fault.kind = FaultKind::Panic;
         }
         let end = self.judge(fault);
-        self.finish(settled, end, Some(error_chain(error).into_owned()));
+        self.finish(settled, end, Some(error_chain(error)));
     }
 
     fn judge(&self, fault: Fault) -> CallEnd {

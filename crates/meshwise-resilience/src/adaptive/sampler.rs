@@ -12,7 +12,7 @@ use crate::{
     clock::to_nanos,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
         lock, try_lock,
     },
 };
@@ -29,7 +29,6 @@ const LONGEST: u64 = 60_000_000_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Sampler {
-    active: AtomicBool,
     /// One call in `1 << thinning` is measured.
     thinning: AtomicU32,
     /// Calls that began; a few may be lost between threads, it only spreads the choice.
@@ -41,6 +40,7 @@ pub(crate) struct Sampler {
     ticks: AtomicU64,
     dropped: AtomicU32,
     peak: AtomicU32,
+    /// Its length; 0 while no limit is to be found.
     window: AtomicU64,
     window_end: AtomicU64,
     limit: Mutex<Option<(Limit, u32)>>,
@@ -88,17 +88,16 @@ impl Sampler {
     ) {
         let mut limit = lock(&self.limit);
         *limit = config.map(|config| (Limit::new(config, seed), config.0.min_samples.or_none()));
-        let window = config.map_or(u64::MAX, |config| to_nanos(config.0.sample_window.or_none()));
+        let window = config.map_or(0, |config| to_nanos(config.0.sample_window.or_none()));
         self.window.store(window, Ordering::Relaxed);
         self.thinning.store(0, Ordering::Relaxed);
         _ = self.take(now);
-        self.active.store(config.is_some(), Ordering::Relaxed);
         apply();
     }
 
     #[inline]
     pub(crate) fn active(&self) -> bool {
-        self.active.load(Ordering::Relaxed)
+        self.window.load(Ordering::Relaxed) != 0
     }
 
     /// Settles whether a call that begins now is measured; looks at the clock only if it is.

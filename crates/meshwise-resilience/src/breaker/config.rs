@@ -9,7 +9,7 @@ use std::time::Duration;
 #[must_use]
 pub struct BreakerConfig(pub(crate) BreakerSettings);
 
-setters! { BreakerConfig.0 = Self(config::defaults().breaker.clone()); {
+setters! { BreakerConfig.0 = Self(config::DEFAULTS.peer.breaker.clone()); {
     /// Judges the calls of the last `length`, forgotten in `buckets` steps. Default: 10 s in 10.
     with_time_window(length: Duration, buckets: u32) =>
         window.time = length, window.buckets = buckets, window.calls = 0_u32;

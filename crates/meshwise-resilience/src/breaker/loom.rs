@@ -24,7 +24,7 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
     // Three threads with locks: more switches than these add nothing but time.
     model.preemption_bound = Some(3);
     // Made here: a model's own stack is too short for all the settings there are.
-    crate::config::defaults();
+    std::sync::LazyLock::force(&crate::config::DEFAULTS);
     model.check(check);
 }
 

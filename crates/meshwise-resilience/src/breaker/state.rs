@@ -29,40 +29,30 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
-    /// Lists all states, each at the place of its number.
-    pub(super) const ALL: [Self; 6] = [
-        Self::Closed,
-        Self::ForcedClosed,
-        Self::Disabled,
-        Self::HalfOpen,
-        Self::Open,
-        Self::ForcedOpen,
-    ];
-
-    /// The name of each, what is told of a change to it, and what the metric shows: 0 while calls pass, 1
-    /// half-open, 2 while they are refused.
-    const SHOWN: [(&'static str, &'static str, f64); 6] = [
-        ("closed", "closed", 0.0),
-        ("forced_closed", "forced closed", 0.0),
-        ("disabled", "disabled", 0.0),
-        ("half_open", "half-opened", 1.0),
-        ("open", "opened", 2.0),
-        ("forced_open", "forced open", 2.0),
+    /// Lists all states, each at the place of its number; with its name, what is told of a change to it, and
+    /// what the metric shows: 0 while calls pass, 1 half-open, 2 while they are refused.
+    pub(super) const ALL: [(Self, &'static str, &'static str, f64); 6] = [
+        (Self::Closed, "closed", "closed", 0.0),
+        (Self::ForcedClosed, "forced_closed", "forced closed", 0.0),
+        (Self::Disabled, "disabled", "disabled", 0.0),
+        (Self::HalfOpen, "half_open", "half-opened", 1.0),
+        (Self::Open, "open", "opened", 2.0),
+        (Self::ForcedOpen, "forced_open", "forced open", 2.0),
     ];
 
     /// Returns the state's name: `closed`, `half_open`, `open`, `forced_open`, `forced_closed` or
     /// `disabled`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        Self::SHOWN[self as usize].0
+        Self::ALL[self as usize].1
     }
 
     pub(super) const fn told(self) -> &'static str {
-        Self::SHOWN[self as usize].1
+        Self::ALL[self as usize].2
     }
 
     pub(super) const fn level(self) -> f64 {
-        Self::SHOWN[self as usize].2
+        Self::ALL[self as usize].3
     }
 }
 

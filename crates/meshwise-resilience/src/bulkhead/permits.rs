@@ -103,20 +103,19 @@ impl Permits {
     pub(crate) fn take_or_queue(&self) -> Place {
         let mut queue = lock(&self.queue);
         let (most, number) = (queue.most, queue.next);
-        let mut place = Place::Full;
+        let mut place = Place::Permit;
         // Under the lock: the thread that raises the limit pumps the queue under it afterwards, so
         // that no place is taken by the old limit and forgotten.
-        self.update(|seen| {
+        let found = self.update(|seen| {
             // One that was released since goes to who comes first, and that is this caller.
             let taken = self.taken(seen);
-            let queued = (seen.waiting < most).then(|| Use { waiting: seen.waiting + 1, ..seen });
-            place = match (taken, queued) {
-                (Some(_), _) => Place::Permit,
-                (None, Some(_)) => Place::Queued(number),
-                (None, None) => Place::Full,
-            };
-            taken.or(queued)
+            place = if taken.is_some() { Place::Permit } else { Place::Queued(number) };
+            let queued = || Use { waiting: seen.waiting + 1, ..seen };
+            taken.or_else(|| (seen.waiting < most).then(queued))
         });
+        if !found {
+            return Place::Full;
+        }
         if let Place::Queued(_) = place {
             queue.next += 1;
             queue.waiters.insert(number, None);

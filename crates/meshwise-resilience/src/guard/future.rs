@@ -342,7 +342,7 @@ fn next<K: RequestKind<Req>, Req>(
     let made = tries.made;
     // From here on the body goes with the next attempt: while it waits the source is not read.
     let Some(request) = K::again(pending, made) else {
-        retry.counts.body_not_kept.increment(1);
+        retry.body_not_kept.increment(1);
         return None;
     };
     let (peer, attempt) = (&*gate.peer, made + 1);

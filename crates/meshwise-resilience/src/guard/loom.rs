@@ -12,7 +12,7 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
     // The permits alone are looked at with three; a third switch takes minutes here.
     model.preemption_bound = Some(2);
     // Made here: a model's own stack is too short for all the settings there are.
-    crate::config::defaults();
+    std::sync::LazyLock::force(&crate::config::DEFAULTS);
     model.check(check);
 }
 

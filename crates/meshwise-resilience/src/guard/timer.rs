@@ -1,6 +1,6 @@
 //! The timer of a call, which is made once the call makes its caller wait.
 
-use meshwise_core::internal::clock::instant;
+use meshwise_core::internal::{clock::instant, spares};
 use std::{
     cell::RefCell,
     pin::{Pin, pin},
@@ -10,9 +10,6 @@ use tokio::{
     task::coop,
     time::{Sleep, sleep_until},
 };
-
-/// How many boxes a thread keeps.
-const KEPT: usize = 64;
 
 type Place = Pin<Box<Option<Sleep>>>;
 
@@ -37,8 +34,7 @@ impl Timer {
             if until == u64::MAX {
                 return Poll::Pending;
             }
-            let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
-            let mut place = spare.ok().flatten().unwrap_or_else(|| Box::pin(None));
+            let mut place = spares::take(&SPARE).unwrap_or_else(|| Box::pin(None));
             place.set(Some(sleep_until(instant(until).into())));
             self.0 = Some(place);
         }
@@ -60,13 +56,7 @@ impl Timer {
 #[inline(never)]
 fn keep(mut place: Place) {
     place.set(None);
-    // A thread that is about to end keeps nothing.
-    let _ending = SPARE.try_with(|spare| {
-        let mut spare = spare.borrow_mut();
-        if spare.len() < KEPT {
-            spare.push(place);
-        }
-    });
+    spares::keep(&SPARE, place);
 }
 
 impl Drop for Timer {

@@ -81,7 +81,7 @@ setters! { RouteConfig.0 = Self(RouteSettings::default()); {
 } }
 
 setters! { PeerConfig.said = Self {
-    said: config::defaults().clone(),
+    said: config::DEFAULTS.peer.clone(),
     routes: Vec::new(),
     incoming: DeadlineConfig::new(),
     incoming_attempt: None,
@@ -233,7 +233,7 @@ impl PeerConfig {
         if budget.share.is_set() || budget.per_second.is_set() {
             let own = self.budget.take();
             if own.is_some_and(|own| own.is_of_tokens()) {
-                self.said.retry.budget = config::defaults().retry.budget.clone();
+                self.said.retry.budget = config::DEFAULTS.peer.retry.budget.clone();
             }
         }
         over_breaker(&mut self.said.breaker, &settings.breaker);

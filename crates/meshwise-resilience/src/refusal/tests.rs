@@ -5,8 +5,7 @@ use crate::{RefusalResponseLayer, Rule};
 use http::Request;
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use std::io;
-use std::time::Duration;
+use std::{io, time::Duration};
 use tower::{Layer, ServiceExt, service_fn};
 
 type BoxError = Box<dyn Error + Send + Sync>;

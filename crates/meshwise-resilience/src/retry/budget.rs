@@ -177,7 +177,7 @@ impl RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self::of(config::defaults().retry.budget.clone())
+        Self::of(config::DEFAULTS.peer.retry.budget.clone())
     }
 }
 
