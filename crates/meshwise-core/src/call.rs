@@ -113,13 +113,20 @@ impl CallInfo {
         self
     }
 
+    /// Tells whether the trace's digits are the request id, wherever there are valid ones.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_named_by_trace(&self) -> bool {
+        self.request_id.is_none() && self.named_by_trace
+    }
+
     /// Returns the request id of a call that goes by this trace.
     #[doc(hidden)]
     #[must_use]
     pub fn request_id_in(&self, trace: TraceId) -> Option<Cow<'_, RequestId>> {
         match &self.request_id {
             Some(id) => Some(Cow::Borrowed(id)),
-            None if self.named_by_trace && trace.is_valid() => {
+            None if self.is_named_by_trace() && trace.is_valid() => {
                 Some(Cow::Owned(RequestId::from_random(trace.to_int())))
             }
             None => None,

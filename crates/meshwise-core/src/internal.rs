@@ -18,6 +18,7 @@ pub mod spares;
 pub mod swar;
 mod sync;
 pub mod threads;
+pub mod told;
 pub mod wire;
 pub mod within;
 

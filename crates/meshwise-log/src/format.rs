@@ -23,7 +23,7 @@ pub(crate) use style::{Clock, Style};
 pub(crate) use time::{rfc3339, since_1970};
 
 use crate::spans::{EachSpan, LayerId, SpanFields, SpanState};
-use head::Head;
+use head::{Head, RequestName};
 use meshwise_core::{CallInfo, Resource, TraceId};
 use opentelemetry::{
     Context as Otel,
@@ -77,6 +77,7 @@ impl Style {
             target: "meshwise::log",
             place: None,
             message,
+            is_plain: false,
             ids: None,
             request_id: None,
             site: None,
@@ -106,8 +107,8 @@ pub(crate) struct Line<'a, S> {
     pub(crate) metadata: &'a Metadata<'a>,
     /// That of the metadata.
     pub(crate) site: Option<&'a CallSite>,
-    pub(crate) event: &'a tracing::Event<'a>,
-    pub(crate) cx: &'a Context<'a, S>,
+    /// What finds the spans around it; `None` if there are none.
+    pub(crate) spans: Option<(&'a tracing::Event<'a>, &'a Context<'a, S>)>,
     /// The layer that writes it.
     pub(crate) layer: LayerId,
     /// When it was made: so long after 1970, and the same in nanoseconds.
@@ -123,14 +124,15 @@ where
     pub(crate) fn write(&self, style: &Style, buffers: &mut Buffers) {
         let Buffers { line, parts, message, stamp, thread_ends, record, .. } = buffers;
         let time = stamp.at(self.since_1970);
-        let mut write = |ids: Option<&SpanContext>, request_id: Option<&str>| {
+        let mut write = |ids: Option<&SpanContext>, request_id: Option<RequestName<'_>>| {
             let metadata = self.metadata;
             let head = Head {
                 time,
                 level: *metadata.level(),
                 target: metadata.target(),
                 place: metadata.file().zip(metadata.line()),
-                message,
+                message: &message.text,
+                is_plain: message.is_plain,
                 ids,
                 request_id,
                 site: self.site,
@@ -145,23 +147,23 @@ where
         }
         Otel::map_current(|current| {
             let span = current.span();
-            let info = current.get::<CallInfo>();
-            let ids = span.span_context();
-            let trace = || TraceId::from_bytes(ids.trace_id().to_bytes());
-            let request_id = info.and_then(|info| info.request_id_in(trace()));
-            write(
-                Some(ids).filter(|ids| ids.is_valid()),
-                request_id.as_ref().map(|id| id.as_str()),
-            );
+            let (ids, info) = (span.span_context(), current.get::<CallInfo>());
+            let trace = TraceId::from_bytes(ids.trace_id().to_bytes());
+            let request_id = info.and_then(|info| match &info.request_id {
+                Some(id) => Some(RequestName::Own(id.as_str())),
+                None if info.is_named_by_trace() && trace.is_valid() => {
+                    Some(RequestName::Trace(trace))
+                }
+                None => None,
+            });
+            write(Some(ids).filter(|ids| ids.is_valid()), request_id);
         });
     }
 
     fn write_spans(&self, style: &Style, line: &mut Vec<u8>) {
-        if !style.span_fields {
-            return;
-        }
+        let Some((event, cx)) = self.spans.filter(|_| style.span_fields) else { return };
         let each = |write: &mut EachSpan<'_>| {
-            let Some(scope) = self.cx.event_scope(self.event) else { return };
+            let Some(scope) = cx.event_scope(event) else { return };
             let none = SpanFields::new();
             for span in scope.from_root() {
                 let extensions = span.extensions();

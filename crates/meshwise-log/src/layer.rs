@@ -11,7 +11,7 @@ use crate::{
     spans::{LayerId, SpanState},
     writer::Writer,
 };
-use meshwise_core::DropReason;
+use meshwise_core::{DropReason, internal::told};
 use opentelemetry::Context as Otel;
 use std::{cell::RefCell, fmt, sync::Arc, time::Duration};
 use tracing::{
@@ -106,13 +106,21 @@ impl LogFormatter {
         buffers.record.begin(self.export.is_some() && !Export::is_exporting());
         let site = self.call_sites.get(event.metadata(), &self.style, normalized.is_some());
         let mut visitor = Fields::of_event(&self.style, &site, buffers);
-        event.record(&mut visitor);
+        let fields = event.metadata().fields();
+        let is_told = told::told(event, |values| visitor.take(values, fields)).is_some();
+        if is_told {
+            told::set_time(now);
+        } else {
+            event.record(&mut visitor);
+        }
         if suppressed > 0 {
             visitor.suppressed(suppressed);
         }
         let site = normalized.is_none().then_some(&*site);
         let nanoseconds = nanoseconds(since_1970);
-        Line { metadata, site, event, cx, layer: self.id, since_1970, nanoseconds }
+        // What layers read has no span around it.
+        let spans = (!is_told).then_some((event, cx));
+        Line { metadata, site, spans, layer: self.id, since_1970, nanoseconds }
             .write(&self.style, buffers);
         if let (Some(export), Some(record)) = (&self.export, buffers.record.made()) {
             export.push(record);

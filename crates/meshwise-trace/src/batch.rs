@@ -3,15 +3,16 @@
 use crate::{
     error::TraceError,
     export::{SpanExport, SpanSink},
+    logged::Logged,
     names,
     scrub::Scrub,
 };
 use futures_util::future::BoxFuture;
-use meshwise_core::{DropReason, Redaction, Signal, SignalReport};
+use meshwise_core::{DropReason, Redaction, Signal, SignalReport, internal::queue::Block};
 use meshwise_otlp::{
     BatchConfig,
     internal::{
-        Batcher, Destination, Exported, Sink, Sizes, Terms, is_exporting, moment_after,
+        Batcher, Destination, Exported, Items, Sink, Sizes, Terms, is_exporting, moment_after,
         worker_deadline,
     },
 };
@@ -55,7 +56,7 @@ use std::{
 /// ```
 #[derive(Clone)]
 pub struct BatchProcessor {
-    batcher: Batcher<Vec<SpanData>>,
+    batcher: Batcher<EndedSpans>,
     resource: NewResource,
 }
 
@@ -70,27 +71,71 @@ struct ScrubbingSink {
     resource: NewResource,
 }
 
-impl Sink<Vec<SpanData>> for ScrubbingSink {
+impl Sink<EndedSpans> for ScrubbingSink {
     fn destination(&self) -> Option<Destination> {
         self.sink.destination()
     }
 
-    fn export<'a>(
-        &'a mut self,
-        mut batch: Vec<SpanData>,
-        terms: Terms<'a>,
-    ) -> BoxFuture<'a, Exported> {
+    fn export<'a>(&'a mut self, batch: EndedSpans, terms: Terms<'a>) -> BoxFuture<'a, Exported> {
         // Set before any span ends.
         let resource = self.resource.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(resource) = resource {
             self.sink.set_resource(&resource);
         }
+        let mut batch = batch.made();
         batch.iter_mut().for_each(|span| self.scrub.apply(span));
         self.sink.export(batch, terms)
     }
 
     fn close(&mut self, left: Duration) {
         self.sink.close(left);
+    }
+}
+
+/// Spans that have ended, in their order, and events of theirs that are still to be made.
+#[derive(Debug, Default)]
+pub(crate) struct EndedSpans {
+    spans: Vec<SpanData>,
+    logged: Logged,
+}
+
+impl EndedSpans {
+    /// Makes the events.
+    fn made(self) -> Vec<SpanData> {
+        let Self { mut spans, logged } = self;
+        for (number, event) in logged.made() {
+            if let Some(span) = spans.get_mut(number) {
+                span.events.events.push(event);
+            }
+        }
+        spans
+    }
+}
+
+impl Block for EndedSpans {
+    fn items(&self) -> usize {
+        self.spans.len()
+    }
+
+    fn size(&self) -> usize {
+        self.spans.len()
+    }
+}
+
+impl Items for EndedSpans {
+    fn with_capacity(spans: usize) -> Self {
+        Self { spans: Vec::with_capacity(spans), logged: Logged::default() }
+    }
+
+    fn append(&mut self, later: &mut Self) {
+        self.logged.append(&mut later.logged, self.spans.len());
+        self.spans.append(&mut later.spans);
+    }
+
+    fn move_first(&mut self, n: usize, into: &mut Self) {
+        let n = n.min(self.spans.len());
+        self.logged.move_first(n, &mut into.logged, into.spans.len());
+        into.spans.extend(self.spans.drain(..n));
     }
 }
 
@@ -137,14 +182,20 @@ impl BatchProcessor {
         self.batcher.report()
     }
 
-    pub(crate) fn batcher(&self) -> &Batcher<Vec<SpanData>> {
+    pub(crate) fn batcher(&self) -> &Batcher<EndedSpans> {
         &self.batcher
     }
 
-    /// Queues a span, sampled or not.
+    /// Queues a span, sampled or not, with events that are still to be made.
     #[inline]
-    pub(crate) fn push(&self, span: SpanData) {
-        self.batcher.push(|block| block.push(span));
+    pub(crate) fn push(&self, span: SpanData, logged: Option<&mut Logged>) {
+        self.batcher.push(|block| {
+            // The span first: each hand through which it goes may copy it.
+            block.spans.push(span);
+            if let Some(logged) = logged {
+                block.logged.append(logged, block.spans.len() - 1);
+            }
+        });
     }
 }
 
@@ -153,7 +204,7 @@ impl SpanProcessor for BatchProcessor {
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && !is_exporting() {
-            self.push(span);
+            self.push(span, None);
         }
     }
 
@@ -190,5 +241,73 @@ impl fmt::Debug for BatchProcessor {
             .field("report", &self.report())
             .field("open", &self.batcher.open())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_util::span_data;
+    use meshwise_core::internal::told::{TextRange, ToldValue, ToldValues};
+    use std::time::SystemTime;
+    use tracing::{Metadata, callsite::DefaultCallsite, metadata::Kind};
+
+    static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+    static METADATA: Metadata<'static> = tracing::metadata! {
+        name: "event",
+        target: "tests",
+        level: tracing::Level::INFO,
+        fields: &["message", "n"],
+        callsite: &CALLSITE,
+        kind: Kind::EVENT
+    };
+
+    /// Makes spans, each of them with as many events as its number tells.
+    fn spans(numbers: std::ops::Range<i64>) -> EndedSpans {
+        let mut all = EndedSpans::default();
+        for number in numbers {
+            let mut logged = Logged::kept();
+            for n in 0..number % 4 {
+                let text = format!("{number}.{n}");
+                let whole = ToldValue::Formatted(TextRange { from: 0, to: text.len() });
+                let values = vec![(0, whole), (1, ToldValue::Signed(n))];
+                let values = ToldValues { text, values, errors: Vec::new() };
+                logged.push(&METADATA, SystemTime::UNIX_EPOCH, &values);
+            }
+            all.spans.push(span_data(&number.to_string()));
+            all.logged.append(&mut logged, all.spans.len() - 1);
+            assert_eq!(logged.len(), 0);
+            logged.keep();
+        }
+        all
+    }
+
+    fn assert_whole(spans: &[SpanData], numbers: std::ops::Range<i64>) {
+        assert_eq!(spans.len() as i64, numbers.end - numbers.start);
+        for (span, number) in spans.iter().zip(numbers) {
+            assert_eq!(span.name, number.to_string());
+            assert_eq!(span.events.events.len() as i64, number % 4);
+            for (event, n) in span.events.events.iter().zip(0_i64..) {
+                assert_eq!(event.name, format!("{number}.{n}"));
+                assert_eq!(event.attributes[2], opentelemetry::KeyValue::new("n", n));
+            }
+        }
+    }
+
+    #[test]
+    fn each_span_has_its_own_events_in_whatever_pieces_it_moves() {
+        for cut in 0..=20 {
+            for others in [0..0, 0..3, 0..7] {
+                let start = others.end;
+                let mut from = spans(start..start + 20);
+                let mut into = spans(others);
+                from.move_first(cut as usize, &mut into);
+                assert_whole(&into.made(), 0..start + cut);
+                let mut rest = spans(start + 20..start + 25);
+                from.append(&mut rest);
+                assert_eq!((rest.items(), rest.logged.len()), (0, 0));
+                assert_whole(&from.made(), start + cut..start + 25);
+            }
+        }
     }
 }

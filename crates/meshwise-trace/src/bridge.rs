@@ -23,7 +23,10 @@ use opentelemetry::{Context as OtelContext, trace::TraceContextExt as _};
 use std::{
     cell::RefCell,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 use tracing::{
     Dispatch, Event, Metadata, Subscriber,
@@ -53,6 +56,8 @@ pub struct SpanFilter<S> {
     /// them: it takes a lock for each that is entered or left.
     by_span: bool,
     seen: Option<Box<dyn Filter<S> + Send + Sync>>,
+    /// The subscriber around asks again, of those events alone that some span is to take.
+    asks_again: Arc<AtomicBool>,
 }
 
 impl<S> SpanFilter<S> {
@@ -71,7 +76,12 @@ impl<S> SpanFilter<S> {
             let allowed = format!("directives such as `info,orders=debug` ({error})");
             EnvError::new("MESHWISE_TRACES_SPAN_FILTER", directives, allowed)
         })?;
-        Ok(Self { wanted: Arc::new(wanted), by_span: all.contains('['), seen: None })
+        Ok(Self {
+            wanted: Arc::new(wanted),
+            by_span: all.contains('['),
+            seen: None,
+            asks_again: Arc::default(),
+        })
     }
 
     /// Gives the spans a context that this filter, that of the log layer, lets through.
@@ -125,7 +135,8 @@ where
         }
         let wanted = Filter::<S>::callsite_enabled(&*self.wanted, metadata);
         if metadata.is_event() {
-            return if wanted.is_never() { wanted } else { Interest::sometimes() };
+            let is_known = wanted.is_never() || self.asks_again.load(Relaxed);
+            return if is_known { wanted } else { Interest::sometimes() };
         }
         let Some(seen) = &self.seen else { return wanted };
         let seen = seen.callsite_enabled(metadata);
@@ -184,6 +195,7 @@ struct Before {
     /// The subscriber that becomes the thread's while one of its spans is entered, unless it is the
     /// process's.
     scope: Option<Scope>,
+    asks_again: Arc<AtomicBool>,
 }
 
 /// A subscriber that is not the process's. It belongs to one layer.
@@ -222,6 +234,8 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        // It hears of this before any call site does.
+        self.asks_again.store(dispatch.downcast_ref::<Demanded>().is_some(), Relaxed);
         if let Some(scope) = &self.scope {
             // A subscriber belongs to one.
             let _again = scope.set((dispatch.downgrade(), registry(dispatch)));
@@ -341,7 +355,8 @@ impl Tracing {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false);
-        let before = Before { wanted: Arc::clone(&filter.wanted), scope };
+        let (wanted, asks_again) = (Arc::clone(&filter.wanted), Arc::clone(&filter.asks_again));
+        let before = Before { wanted, scope, asks_again };
         before.and_then(layer).and_then(After).with_filter(filter)
     }
 }

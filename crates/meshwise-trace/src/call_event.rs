@@ -2,123 +2,59 @@
 //!
 //! `tracing-opentelemetry` adds an event to the span that is current in the registry. To make the call's
 //! span for each line that a handler logs would cost some 10,000 instructions and four allocations ("server,
-//! sampled, one log line" of docs/performance.md): so the event is written into the current OpenTelemetry
-//! span itself, with the name and the attributes that `tracing-opentelemetry` would give it.
+//! sampled, one log line" of docs/performance.md): so the event goes into the current OpenTelemetry span
+//! itself. A span of this pipeline's keeps it as it was formatted ([`Logged`](crate::logged::Logged)); what
+//! `tracing-opentelemetry` would make of it is made on the exporter's thread.
 
-use crate::names::{EXCEPTION, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE};
+use crate::{
+    formatted::copy,
+    logged::{OFFERED, made},
+};
+use meshwise_core::internal::told::{self, ToldValues};
 use opentelemetry::{
-    Context, KeyValue, StringValue, Value,
-    trace::{Event as OtelEvent, TraceContextExt as _},
+    Context,
+    trace::{SpanRef, Status, TraceContextExt as _},
 };
-use std::{
-    borrow::Cow,
-    error::Error,
-    fmt::{self, Write as _},
-};
-use tracing::{
-    Event,
-    field::{Field, Visit},
-};
+use std::time::SystemTime;
+use tracing::{Event, Metadata};
 
-/// Adds an event to the current OpenTelemetry span.
+/// Adds an event to the current OpenTelemetry span, if that records.
 pub(crate) fn add(event: &Event<'_>) {
+    let at = told::time().unwrap_or_else(opentelemetry::time::now);
     let metadata = event.metadata();
-    let mut attributes = Vec::with_capacity(2 + metadata.fields().len());
-    attributes.push(KeyValue::new("level", metadata.level().as_str()));
-    attributes.push(KeyValue::new("target", metadata.target()));
-    let mut made = OtelEvent::new(Cow::Borrowed(""), opentelemetry::time::now(), attributes, 0);
-    event.record(&mut Fields(&mut made));
-    if made.name.is_empty() {
-        made.name = Cow::Borrowed(metadata.name());
+    if told::told(event, |values| offer(metadata, at, values)).is_none() {
+        // It was logged while layers were told of another one.
+        let mut values = ToldValues::default();
+        copy(&mut values, |visitor| event.record(visitor));
+        with_span(|span| add_made(span, metadata, at, &values));
     }
-    // Values are formatted before the current context is looked at: their code may attach one.
-    Context::map_current(|cx| {
-        cx.span().add_event_with_timestamp(made.name, made.timestamp, made.attributes);
+}
+
+/// Offers the event to the span, which takes it as it is if it is one of this pipeline's.
+fn offer(metadata: &'static Metadata<'static>, at: SystemTime, values: &ToldValues) {
+    OFFERED.set(Some((metadata, at)));
+    with_span(|span| {
+        // This changes no span, and reaches one of ours in its lock, which takes the event ([`take`](crate::logged::take)).
+        span.set_status(Status::Unset);
+        if OFFERED.take().is_some() {
+            add_made(span, metadata, at, values);
+        }
     });
 }
 
-/// Takes a text, which most often comes as a whole: then it gets as much memory as it needs.
-struct OnePiece(String);
-
-impl fmt::Write for OnePiece {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        if self.0.is_empty() {
-            self.0.reserve_exact(piece.len());
-        }
-        self.0.push_str(piece);
-        Ok(())
-    }
+fn with_span(work: impl FnOnce(&SpanRef<'_>)) {
+    Context::map_current(|cx| work(&cx.span()));
 }
 
-/// Writes a `tracing` event's fields as attributes.
-struct Fields<'a>(&'a mut OtelEvent);
-
-impl Fields<'_> {
-    fn set(&mut self, field: &Field, value: impl Into<Value> + fmt::Display) {
-        match field.name() {
-            "message" => self.0.name = value.to_string().into(),
-            name => self.0.attributes.push(KeyValue::new(name, value)),
-        }
-    }
-
-    /// Sets a text. Of an event without a message, one that is called `error` is an exception's.
-    fn set_text(&mut self, field: &Field, text: String, error: impl FnOnce(String) -> String) {
-        match field.name() {
-            "message" => self.0.name = text.into(),
-            "error" if self.0.name.is_empty() => {
-                self.0.name = EXCEPTION.into();
-                self.0.attributes.push(KeyValue::new(EXCEPTION_MESSAGE, error(text)));
-            }
-            name => self.0.attributes.push(KeyValue::new(name, text)),
-        }
-    }
-}
-
-impl Visit for Fields<'_> {
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.set(field, value);
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.set(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.set(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        match i64::try_from(value) {
-            Ok(value) => self.set(field, value),
-            Err(_) => self.record_debug(field, &value),
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.set_text(field, value.to_owned(), |text| format!("{text:?}"));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = OnePiece(String::new());
-        // A `String` takes whatever is written.
-        let _never_fails = write!(text, "{value:?}");
-        self.set_text(field, text.0, |text| text);
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut chain: Vec<StringValue> = Vec::new();
-        let mut source = value.source();
-        while let Some(error) = source {
-            chain.push(error.to_string().into());
-            source = error.source();
-        }
-        let message = value.to_string();
-        let attributes = &mut self.0.attributes;
-        attributes.push(KeyValue::new(EXCEPTION_MESSAGE, message.clone()));
-        attributes.push(KeyValue::new(EXCEPTION_STACKTRACE, Value::Array(chain.clone().into())));
-        attributes.push(KeyValue::new(field.name(), message));
-        let name = format!("{}.chain", field.name());
-        attributes.push(KeyValue::new(name, Value::Array(chain.into())));
+fn add_made(
+    span: &SpanRef<'_>,
+    metadata: &'static Metadata<'static>,
+    at: SystemTime,
+    values: &ToldValues,
+) {
+    if span.is_recording() {
+        let made = made(metadata, at, &values.text, &values.values, &values.errors);
+        span.add_event_with_timestamp(made.name, made.timestamp, made.attributes);
     }
 }
 
@@ -126,8 +62,17 @@ impl Visit for Fields<'_> {
 mod tests {
     use super::*;
     use crate::{CallSpan, MemorySpans, SpanExport, SpanFilter, TraceConfig};
-    use meshwise_core::Service;
-    use opentelemetry::trace::Tracer as _;
+    use meshwise_core::{Env, Service, settings::Settings};
+    use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::{
+        error::OTelSdkResult,
+        trace::{SpanData, SpanEvents, SpanExporter, SpanLimits},
+    };
+    use std::{
+        error::Error,
+        fmt,
+        sync::{Arc, Mutex},
+    };
     use tracing_subscriber::{Registry, layer::SubscriberExt as _};
 
     #[derive(Debug)]
@@ -178,33 +123,100 @@ mod tests {
         tracing::trace!("not wanted");
     }
 
-    #[test]
-    fn an_event_is_what_it_would_be_in_a_span_of_its_own() {
-        let spans = MemorySpans::new();
-        let config = TraceConfig::new(Service::new("test", "0"));
-        let tracing = config.with_exporter(SpanExport::memory(&spans)).build().unwrap();
+    /// Takes spans as a collector's exporter does, from the queue.
+    #[derive(Clone, Debug, Default)]
+    struct Collected(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanExporter for Collected {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            self.0.lock().unwrap().extend(batch);
+            Ok(())
+        }
+    }
+
+    /// Has a span of the application's and a call log the same, and returns their events.
+    fn of_both(limits: SpanLimits, length: Option<&str>, is_queued: bool) -> [SpanEvents; 2] {
+        let (spans, queued) = (MemorySpans::new(), Collected::default());
+        let export = match is_queued {
+            true => SpanExport::custom(queued.clone()),
+            false => SpanExport::memory(&spans),
+        };
+        let pairs = length.map(|length| ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", length));
+        let env = Env::from_pairs(pairs);
+        let standard =
+            Settings::from_standard_env_of(&env, |path| path.is_in("traces")).unwrap().traces;
+        let config = TraceConfig::new(Service::new("test", "0")).with_span_limits(limits);
+        let config = config.with_standard(&standard, &env).unwrap();
+        let tracing = config.with_exporter(export).build().unwrap();
         let layers = Registry::default().with(tracing.layer(SpanFilter::new("info").unwrap()));
+        let log_all = || {
+            log();
+            Context::map_current(|cx| cx.span().add_event("in between", Vec::new()));
+            log();
+        };
         tracing::dispatcher::with_default(&tracing.on_demand(layers), || {
-            tracing::info_span!("own").in_scope(log);
+            tracing::info_span!("own").in_scope(log_all);
             let cx = Context::new().with_span(tracing.tracer().start("call").of_call());
             let call = CallSpan::new(&cx, None);
             {
                 let _attached = cx.clone().attach();
                 let _entered = call.enter();
-                log();
+                log_all();
                 // What is logged in a span of the application's is that one's.
                 tracing::info_span!("inside").in_scope(|| tracing::info!("inside"));
             }
             crate::as_owner(|| cx.span().end());
         });
-        let events = |name: &str| {
-            let span = spans.spans().into_iter().find(|span| span.name == name).unwrap();
-            let events = span.events.events.into_iter();
-            events.map(|event| (event.name.into_owned(), event.attributes)).collect::<Vec<_>>()
+        tracing.provider().force_flush().unwrap();
+        let all = match is_queued {
+            true => queued.0.lock().unwrap().clone(),
+            false => spans.spans(),
         };
-        let of_call = events("call");
-        assert_eq!(of_call, events("own"));
-        assert_eq!(of_call.len(), 9, "{of_call:?}");
-        assert_eq!(events("inside").len(), 1);
+        let events = |name: &str| {
+            let mut events = all.iter().find(|span| span.name == name).unwrap().events.clone();
+            events.events.iter_mut().for_each(|event| event.timestamp = SystemTime::UNIX_EPOCH);
+            events
+        };
+        assert_eq!(events("inside").len(), limits.max_events_per_span.min(1) as usize);
+        [events("own"), events("call")]
+    }
+
+    #[test]
+    fn an_event_is_what_it_would_be_in_a_span_of_its_own() {
+        let few = SpanLimits { max_events_per_span: 12, ..SpanLimits::default() };
+        let none = SpanLimits { max_events_per_span: 0, ..SpanLimits::default() };
+        let narrow = SpanLimits { max_attributes_per_event: 4, ..SpanLimits::default() };
+        for is_queued in [true, false] {
+            for length in [None, Some("3")] {
+                for (limits, kept) in
+                    [(SpanLimits::default(), 19), (few, 12), (none, 0), (narrow, 19)]
+                {
+                    let [own, call] = of_both(limits, length, is_queued);
+                    assert_eq!(own, call, "{limits:?} {length:?} {is_queued}");
+                    assert_eq!((call.len(), call.dropped_count), (kept, 19 - kept as u32));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_span_of_another_s_has_the_same_events() {
+        let spans = MemorySpans::new();
+        let config = TraceConfig::new(Service::new("test", "0"));
+        let tracing = config.with_exporter(SpanExport::memory(&spans)).build().unwrap();
+        let layers = Registry::default().with(tracing.layer(SpanFilter::new("info").unwrap()));
+        tracing::dispatcher::with_default(&tracing.on_demand(layers), || {
+            let call = Context::new().with_span(tracing.tracer().start("call").of_call());
+            let frame = CallSpan::new(&call, None);
+            let sdk = tracing.provider().tracer("another").start("sdk's");
+            {
+                let _attached = call.attach();
+                let _entered = frame.enter();
+                let _within = Context::current_with_span(sdk).attach();
+                log();
+            }
+        });
+        let span = spans.spans().into_iter().find(|span| span.name == "sdk's").unwrap();
+        assert_eq!((span.events.len(), span.status), (9, Status::Unset));
     }
 }

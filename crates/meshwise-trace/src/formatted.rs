@@ -10,9 +10,12 @@
 //! `tracing-opentelemetry` knows no others, and made texts of them. (OpenTelemetry's "Mapping arbitrary data
 //! to `AnyValue`" has integers of 64 bits as such, and only larger ones as decimal texts.)
 
-use meshwise_core::internal::bounded;
+use meshwise_core::internal::{
+    bounded,
+    told::{TextRange, ToldError, ToldValue, ToldValues},
+};
 use smallvec::{SmallVec, smallvec};
-use std::{cell::Cell, error::Error, fmt, ops::Range, thread::LocalKey};
+use std::{error::Error, fmt};
 use tracing::field::{DebugValue, Field, FieldSet, Value, Visit, debug};
 use tracing_core::field::ValueSet;
 
@@ -24,63 +27,46 @@ const CUT: &str = "[cut]";
 const NAME: usize = 128;
 /// How many causes of an error are followed: a chain may be a circle.
 const MAX_CAUSES: usize = 32;
-/// A larger buffer is not kept.
-const KEEP_CAPACITY: usize = 16 << 10;
 
-/// Has the values visited and hands them on, formatted in the buffer; `None` if all are as they should be.
-pub(crate) fn with_formatted<T>(
-    buffer: &'static LocalKey<Cell<String>>,
-    fields: &FieldSet,
-    visit: impl FnOnce(&mut dyn Visit),
-    then: impl FnOnce(Option<&ValueSet<'_>>) -> T,
-) -> T {
-    if fields.is_empty() {
-        return then(None);
-    }
-    let mut copied = Copied { text: buffer.take(), values: SmallVec::new(), changed: false };
-    copied.text.clear();
+/// Has values visited, and copies them formatted; tells whether some had to be formatted, or is another
+/// integer.
+#[inline]
+pub(crate) fn copy(into: &mut ToldValues, visit: impl FnOnce(&mut dyn Visit)) -> bool {
+    let mut copied = Copied { values: into, changed: false };
     visit(&mut copied);
-    let result = if copied.changed {
-        let text = &*copied.text;
-        let shown: SmallVec<[Shown<'_>; INLINE]> =
-            copied.values.iter().map(|(_, value)| value.shown(text)).collect();
-        let mut all: SmallVec<[Option<&dyn Value>; INLINE]> = smallvec![None; fields.len()];
-        for ((index, _), shown) in copied.values.iter().zip(&shown) {
-            if let Some(place) = all.get_mut(*index) {
-                *place = Some(shown.value());
-            }
+    copied.changed
+}
+
+/// Hands copied values on in `tracing`'s form.
+pub(crate) fn hand_on<T>(
+    values: &ToldValues,
+    fields: &FieldSet,
+    then: impl FnOnce(&ValueSet<'_>) -> T,
+) -> T {
+    let shown: SmallVec<[Shown<'_>; INLINE]> =
+        values.values.iter().filter_map(|(_, value)| Shown::of(value, values)).collect();
+    let mut all: SmallVec<[Option<&dyn Value>; INLINE]> = smallvec![None; fields.len()];
+    for ((index, _), shown) in values.values.iter().zip(&shown) {
+        if let Some(place) = all.get_mut(*index) {
+            *place = Some(shown.value());
         }
-        then(Some(&fields.value_set_all(&all)))
-    } else {
-        then(None)
-    };
-    if copied.text.capacity() <= KEEP_CAPACITY {
-        buffer.set(copied.text);
     }
-    result
+    then(&fields.value_set_all(&all))
 }
 
 /// As many fields as nearly all events have.
 const INLINE: usize = 6;
 
 /// Copies the values of fields.
-struct Copied {
-    text: String,
-    values: SmallVec<[(usize, Copy); INLINE]>,
-    /// Some value had to be formatted, or is another integer.
+struct Copied<'v> {
+    values: &'v mut ToldValues,
     changed: bool,
 }
 
-enum Copy {
-    Flag(bool),
-    Real(f64),
-    Signed(i64),
-    Unsigned(u64),
-    /// A text, somewhere in the buffer.
-    Text(Range<usize>),
-    /// What was formatted.
-    Formatted(Range<usize>),
-    Error(Box<CopiedError>),
+impl Copied<'_> {
+    fn put(&mut self, field: &Field, value: ToldValue) {
+        self.values.values.push((field.index(), value));
+    }
 }
 
 /// A value whose formatting does no harm.
@@ -94,21 +80,20 @@ enum Shown<'t> {
     Error(&'t (dyn Error + 'static)),
 }
 
-impl Copy {
-    fn shown<'t>(&'t self, text: &'t str) -> Shown<'t> {
-        match self {
-            Self::Flag(value) => Shown::Flag(*value),
-            Self::Real(value) => Shown::Real(*value),
-            Self::Signed(value) => Shown::Signed(*value),
-            Self::Unsigned(value) => Shown::Unsigned(*value),
-            Self::Text(range) => Shown::Text(&text[range.clone()]),
-            Self::Formatted(range) => Shown::Formatted(debug(Plain(&text[range.clone()]))),
-            Self::Error(error) => Shown::Error(&**error),
-        }
+impl<'t> Shown<'t> {
+    /// All errors are among those of the values.
+    fn of(value: &'t ToldValue, among: &'t ToldValues) -> Option<Self> {
+        Some(match value {
+            ToldValue::Flag(value) => Self::Flag(*value),
+            ToldValue::Real(value) => Self::Real(*value),
+            ToldValue::Signed(value) => Self::Signed(*value),
+            ToldValue::Unsigned(value) => Self::Unsigned(*value),
+            ToldValue::Text(range) => Self::Text(range.of(&among.text)),
+            ToldValue::Formatted(range) => Self::Formatted(debug(Plain(range.of(&among.text)))),
+            ToldValue::Error(number) => Self::Error(among.errors.get(*number)?),
+        })
     }
-}
 
-impl Shown<'_> {
     fn value(&self) -> &dyn Value {
         match self {
             Self::Flag(value) => value,
@@ -122,32 +107,26 @@ impl Shown<'_> {
     }
 }
 
-impl Copied {
-    fn put(&mut self, field: &Field, value: Copy) {
-        self.values.push((field.index(), value));
-    }
-}
-
-impl Visit for Copied {
+impl Visit for Copied<'_> {
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, Copy::Flag(value));
+        self.put(field, ToldValue::Flag(value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, Copy::Real(value));
+        self.put(field, ToldValue::Real(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, Copy::Signed(value));
+        self.put(field, ToldValue::Signed(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         match i64::try_from(value) {
             Ok(value) => {
                 self.changed = true;
-                self.put(field, Copy::Signed(value));
+                self.put(field, ToldValue::Signed(value));
             }
-            Err(_) => self.put(field, Copy::Unsigned(value)),
+            Err(_) => self.put(field, ToldValue::Unsigned(value)),
         }
     }
 
@@ -155,7 +134,7 @@ impl Visit for Copied {
         match i64::try_from(value) {
             Ok(value) => {
                 self.changed = true;
-                self.put(field, Copy::Signed(value));
+                self.put(field, ToldValue::Signed(value));
             }
             Err(_) => self.record_debug(field, &value),
         }
@@ -169,21 +148,27 @@ impl Visit for Copied {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        let from = self.text.len();
-        self.text.push_str(value);
-        self.put(field, Copy::Text(from..self.text.len()));
+        let text = &mut self.values.text;
+        let from = text.len();
+        text.push_str(value);
+        let range = TextRange { from, to: text.len() };
+        self.put(field, ToldValue::Text(range));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let from = self.text.len();
-        append(&mut self.text, format_args!("{value:?}"));
+        let text = &mut self.values.text;
+        let from = text.len();
+        append(text, format_args!("{value:?}"));
+        let range = TextRange { from, to: text.len() };
         self.changed = true;
-        self.put(field, Copy::Formatted(from..self.text.len()));
+        self.put(field, ToldValue::Formatted(range));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.changed = true;
-        self.put(field, Copy::Error(Box::new(CopiedError::of(value))));
+        let number = self.values.errors.len();
+        self.values.errors.push(copied_error(value));
+        self.put(field, ToldValue::Error(number));
     }
 }
 
@@ -202,50 +187,26 @@ impl fmt::Debug for Plain<'_> {
     }
 }
 
-/// What an error, and what caused it, say of themselves.
-struct CopiedError {
-    message: String,
-    /// What its `Debug` begins with, which names its type or kind.
-    debug: String,
-    source: Option<Box<Self>>,
-}
-
-impl CopiedError {
-    fn of(error: &(dyn Error + 'static)) -> Self {
-        let (mut chain, mut next) = (SmallVec::<[(String, String); 4]>::new(), Some(error));
-        while let Some(error) = next.filter(|_| chain.len() < MAX_CAUSES) {
-            let (mut message, mut debug) = (String::new(), String::new());
-            append(&mut message, format_args!("{error}"));
-            match error.downcast_ref::<std::io::Error>() {
-                Some(error) => {
-                    bounded::append(&mut debug, NAME, format_args!("{:?}", error.kind()))
-                }
-                None => bounded::append(&mut debug, NAME, format_args!("{error:?}")),
-            };
-            chain.push((message, debug));
-            next = error.source();
-        }
-        let whole = chain.into_iter().rev().fold(None, |source: Option<Self>, (message, debug)| {
-            Some(Self { message, debug, source: source.map(Box::new) })
+/// Copies what an error, and what caused it, say of themselves.
+fn copied_error(error: &(dyn Error + 'static)) -> ToldError {
+    let (mut chain, mut next) = (SmallVec::<[(String, String); 4]>::new(), Some(error));
+    while let Some(error) = next.filter(|_| chain.len() < MAX_CAUSES) {
+        let (mut message, mut debug) = (String::new(), String::new());
+        append(&mut message, format_args!("{error}"));
+        match error.downcast_ref::<std::io::Error>() {
+            Some(error) => bounded::append(&mut debug, NAME, format_args!("{:?}", error.kind())),
+            None => bounded::append(&mut debug, NAME, format_args!("{error:?}")),
+        };
+        chain.push((message, debug));
+        next = error.source();
+    }
+    let whole =
+        chain.into_iter().rev().fold(None, |source: Option<ToldError>, (message, debug)| {
+            Some(ToldError { message, debug, source: source.map(Box::new) })
         });
-        whole.unwrap_or_else(|| Self { message: String::new(), debug: String::new(), source: None })
-    }
-}
-
-impl fmt::Debug for CopiedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.debug)
-    }
-}
-
-impl fmt::Display for CopiedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for CopiedError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
-    }
+    whole.unwrap_or_else(|| ToldError {
+        message: String::new(),
+        debug: String::new(),
+        source: None,
+    })
 }

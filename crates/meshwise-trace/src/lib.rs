@@ -189,6 +189,8 @@ mod ids;
 #[cfg(feature = "pipeline")]
 mod limits;
 #[cfg(feature = "pipeline")]
+mod logged;
+#[cfg(feature = "pipeline")]
 mod names;
 #[cfg(not(feature = "pipeline"))]
 mod nowhere;

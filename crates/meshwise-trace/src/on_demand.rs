@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! Layered
-//!   answers   an OpenTelemetryLayer that no span or event reaches
+//!   answers   an OpenTelemetryLayer that no span reaches, and that finds none of an event
 //!   OnDemand  current_span: makes and enters the span of the call that runs on this thread
 //!     the log layer, the bridge, the registry
 //! ```
@@ -20,19 +20,24 @@
 //! finds the data that the first one has put into the registry.
 
 mod answers;
+mod frame;
 
-pub(crate) use self::answers::Demanded;
-use self::answers::Nothing;
+pub(crate) use self::{answers::Demanded, frame::Frame};
+use self::{
+    answers::Nothing,
+    frame::{AWAITED, HIDDEN, MEANWHILE, OF_CALL, PLAIN, State, with_last},
+};
 use crate::{
-    bridge::takes_events, call_span, formatted::with_formatted, pipeline::Tracing,
+    bridge::takes_events,
+    call_span,
+    formatted::{copy, hand_on},
+    pipeline::Tracing,
     tracer::MeshTracer,
 };
-use std::{
-    cell::{Cell, RefCell},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+use meshwise_core::internal::told::{self, Filled, ToldValues};
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 use tracing::{
     Dispatch, Event, Metadata, Subscriber,
@@ -40,7 +45,7 @@ use tracing::{
     span::{Attributes, Id, Record},
     subscriber::Interest,
 };
-use tracing_core::span::Current;
+use tracing_core::{field::ValueSet, span::Current};
 use tracing_subscriber::{
     Layer, Registry,
     filter::{FilterId, LevelFilter},
@@ -50,24 +55,6 @@ use tracing_subscriber::{
 
 /// What the targets of the workspace's own events begin with.
 const OWN_TARGETS: &str = "meshwise::";
-
-thread_local! {
-    /// The calls whose code runs on this thread, each within the one before.
-    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
-    /// The next span that is looked up here is looked up for the answering layer, which has none.
-    static HIDDEN: Cell<bool> = const { Cell::new(false) };
-    /// The event that the layers are told of belongs to a call that has no `tracing` span.
-    static OF_CALL: Cell<bool> = const { Cell::new(false) };
-    /// The event or span that the filters were asked about last and let through, while it has not come:
-    /// its fields are being evaluated.
-    static AWAITED: Cell<Option<&'static Metadata<'static>>> = const { Cell::new(None) };
-    /// Another event or span went through the filters since this was last looked at.
-    static MEANWHILE: Cell<bool> = const { Cell::new(false) };
-    /// The next event has values of this workspace's alone.
-    static PLAIN: Cell<bool> = const { Cell::new(false) };
-    /// What values are formatted into; a value that logs as it is formatted finds an empty one.
-    static TEXT: Cell<String> = const { Cell::new(String::new()) };
-}
 
 /// Tells whether the event that the layers are told of belongs to a call that has no `tracing` span:
 /// then it is for the call's OpenTelemetry span, which is current.
@@ -109,113 +96,6 @@ fn went_through() {
     MEANWHILE.set(true);
 }
 
-/// A call whose code runs.
-pub(crate) struct Frame {
-    /// Whose it is: guards may be dropped in any order.
-    owner: usize,
-    /// The subscriber that is to make its span.
-    subscriber: u64,
-    /// How many of the application's spans were entered since.
-    inside: u32,
-    /// The call's span, once it is made.
-    span: Option<Id>,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    NotAsked,
-    Entered,
-    /// The subscriber wants no such span.
-    Refused,
-}
-
-/// Does something with the innermost frame; a thread that ends has none.
-fn with_last<T>(work: impl FnOnce(&mut Frame) -> T) -> Option<T> {
-    FRAMES.try_with(|frames| frames.try_borrow_mut().ok()?.last_mut().map(work)).ok().flatten()
-}
-
-impl Frame {
-    #[inline]
-    pub(crate) fn push(owner: usize, subscriber: u64, span: Option<&Id>) {
-        let (span, state) = (span.cloned(), State::NotAsked);
-        let frame = Self { owner, subscriber, inside: 0, span, state };
-        let _ending = FRAMES.try_with(|frames| frames.borrow_mut().push(frame));
-    }
-
-    /// Ends the owner's innermost frame if nothing became of it: it is the last, its span was not
-    /// entered, and is the one that is `known`. Tells whether it did.
-    #[inline]
-    pub(crate) fn pop_unused(owner: usize, known: Option<&Id>) -> bool {
-        let popped = FRAMES.try_with(|frames| {
-            let mut frames = frames.borrow_mut();
-            let unused = frames.last().is_some_and(|last| {
-                last.owner == owner && last.state != State::Entered && last.span.as_ref() == known
-            });
-            if unused {
-                frames.pop();
-            }
-            unused
-        });
-        popped.unwrap_or(true)
-    }
-
-    /// Returns the span of the owner's innermost frame, if that was entered.
-    #[inline]
-    pub(crate) fn entered(owner: usize) -> Option<Id> {
-        let entered = FRAMES.try_with(|frames| {
-            let frames = frames.borrow();
-            let frame = frames.iter().rfind(|frame| frame.owner == owner)?;
-            frame.span.clone().filter(|_| frame.state == State::Entered)
-        });
-        entered.ok().flatten()
-    }
-
-    /// Ends the owner's innermost frame, and returns its span.
-    #[inline]
-    pub(crate) fn pop(owner: usize) -> Option<Id> {
-        let span = FRAMES.try_with(|frames| {
-            let mut frames = frames.borrow_mut();
-            let last = frames.iter().rposition(|frame| frame.owner == owner)?;
-            frames.remove(last).span
-        });
-        span.ok().flatten()
-    }
-
-    /// Tells whether a frame of the owner's on this thread has the span.
-    pub(crate) fn holds(owner: usize, span: &Id) -> bool {
-        let has = |frame: &Self| frame.owner == owner && frame.span.as_ref() == Some(span);
-        FRAMES.try_with(|frames| frames.borrow().iter().any(has)).unwrap_or(false)
-    }
-
-    /// Takes the innermost frame as one whose span is being made, and returns the span that an owner
-    /// entered more than once has already: that of its outermost frame.
-    fn start() -> Option<Id> {
-        let known = FRAMES.try_with(|frames| {
-            let mut frames = frames.try_borrow_mut().ok()?;
-            let last = frames.last_mut()?;
-            // Nothing that the layers do on the way makes it once more.
-            last.state = State::Refused;
-            let owner = last.owner;
-            frames.iter().filter(|frame| frame.owner == owner).find_map(|frame| frame.span.clone())
-        });
-        known.ok().flatten()
-    }
-
-    /// Takes the innermost frame as entered, and tells all of its owner's which span they have.
-    fn enter(span: &Id) {
-        let _ending = FRAMES.try_with(|frames| {
-            let Ok(mut frames) = frames.try_borrow_mut() else { return };
-            let Some(last) = frames.last_mut() else { return };
-            (last.span, last.state) = (Some(span.clone()), State::Entered);
-            let owner = last.owner;
-            for frame in frames.iter_mut().filter(|frame| frame.owner == owner) {
-                frame.span.get_or_insert_with(|| span.clone());
-            }
-        });
-    }
-}
-
 impl Tracing {
     /// Has a subscriber with this pipeline's layer make the `tracing` spans of calls once code asks for
     /// one, and formats what is logged before its layers see it.
@@ -233,6 +113,15 @@ impl Tracing {
         let subscriber = OnDemand { inner: subscriber, number, dispatch: OnceLock::new() };
         Dispatch::new(subscriber.with(answers))
     }
+}
+
+/// Whose an event is.
+#[derive(Clone, Copy)]
+struct Owner {
+    /// A call that has no `tracing` span.
+    call: bool,
+    /// Some `tracing` span, or that is around the call.
+    span: bool,
 }
 
 /// Makes the span of the call that runs, once its current span is asked for.
@@ -282,6 +171,52 @@ impl<S: Subscriber> OnDemand<S> {
         }
     }
 
+    /// Tells whose an event is.
+    #[inline]
+    fn owner(&self, event: &Event<'_>) -> Owner {
+        Owner {
+            call: event.is_contextual() && self.is_awaited(),
+            span: event.parent().is_some() || self.inner.current_span().id().is_some(),
+        }
+    }
+
+    /// Has the filters asked of an event that they were not asked of, as they want all of its call site: the
+    /// layer of spans would put together what no span keeps.
+    #[inline]
+    fn lets_through(
+        &self,
+        event: &Event<'_>,
+        awaited: Option<&'static Metadata<'static>>,
+        of: Owner,
+    ) -> bool {
+        awaited.is_some() || !of.span || takes_events() || self.inner.enabled(event.metadata())
+    }
+
+    /// Tells the layers of an event with formatted values.
+    #[inline]
+    fn tell_formatted(&self, event: &Event<'_>, filled: &Filled, changed: bool, of: Owner) {
+        let as_it_is = || tell(of.call, || self.inner.event(event));
+        // Where the event has no `tracing` span, all layers that look at values are ours.
+        if !of.span && filled.tell(event, as_it_is) {
+            return;
+        }
+        let metadata = event.metadata();
+        let hand_on = |values: &ToldValues| {
+            hand_on(values, metadata.fields(), |values| {
+                tell(of.call, || match event.is_contextual() {
+                    true => self.inner.event(&Event::new(metadata, values)),
+                    false => {
+                        let parent = event.parent().cloned();
+                        self.inner.event(&Event::new_child_of(parent, metadata, values));
+                    }
+                });
+            });
+        };
+        if !changed || filled.read(hand_on).is_none() {
+            as_it_is();
+        }
+    }
+
     fn make(&self) -> Option<Id> {
         let inner = &self.inner;
         let id = call_span::make(|metadata| inner.enabled(metadata), |new| inner.new_span(new))?;
@@ -324,6 +259,13 @@ where
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        // The answering layer, which was asked first and wants nothing, is told of events all the same: what
+        // all layers want need not be asked for each time.
+        if metadata.is_event()
+            && let Some(registry) = (&self.inner as &dyn Subscriber).downcast_ref::<Registry>()
+        {
+            registry.register_callsite(metadata);
+        }
         self.inner.register_callsite(metadata)
     }
 
@@ -332,15 +274,6 @@ where
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // An event belongs to the current span. That of a call is not made for it (`call_event.rs`), unless
-        // the layers would take a span around the call for it.
-        if metadata.is_event()
-            && self.is_awaited()
-            && takes_events()
-            && self.inner.current_span().id().is_some()
-        {
-            self.make_current();
-        }
         let enabled = self.inner.enabled(metadata);
         // A record of the `log` crate has values, not expressions, and metadata of its own.
         let own = metadata.callsite().0.metadata();
@@ -352,20 +285,22 @@ where
         let metadata = attributes.metadata();
         let awaited = AWAITED.take().filter(|own| std::ptr::eq(*own, metadata));
         MEANWHILE.set(false);
-        let id = with_formatted(
-            &TEXT,
-            metadata.fields(),
-            |copy| attributes.record(copy),
-            |values| {
-                self.ask_again(awaited);
-                let Some(values) = values else { return self.inner.new_span(attributes) };
-                self.inner.new_span(&match attributes.parent() {
-                    Some(parent) => Attributes::child_of(parent.clone(), metadata, values),
-                    None if attributes.is_root() => Attributes::new_root(metadata, values),
-                    None => Attributes::new(metadata, values),
-                })
-            },
-        );
+        let (filled, changed) =
+            told::fill(|values| copy(values, |visitor| attributes.record(visitor)));
+        self.ask_again(awaited);
+        let formatted = |values: &ValueSet<'_>| match attributes.parent() {
+            Some(parent) => {
+                self.inner.new_span(&Attributes::child_of(parent.clone(), metadata, values))
+            }
+            None if attributes.is_root() => {
+                self.inner.new_span(&Attributes::new_root(metadata, values))
+            }
+            None => self.inner.new_span(&Attributes::new(metadata, values)),
+        };
+        let hand_on = |values: &ToldValues| hand_on(values, metadata.fields(), formatted);
+        let id = changed.then(|| filled.read(hand_on)).flatten();
+        let id = id.unwrap_or_else(|| self.inner.new_span(attributes));
+        drop(filled);
         went_through();
         id
     }
@@ -375,15 +310,14 @@ where
         match metadata {
             None => self.inner.record(span, values),
             Some(metadata) => {
-                with_formatted(
-                    &TEXT,
-                    metadata.fields(),
-                    |copy| values.record(copy),
-                    |formatted| match formatted {
-                        None => self.inner.record(span, values),
-                        Some(formatted) => self.inner.record(span, &Record::new(formatted)),
-                    },
-                );
+                let (filled, changed) =
+                    told::fill(|copied| copy(copied, |visitor| values.record(visitor)));
+                let formatted =
+                    |values: &ValueSet<'_>| self.inner.record(span, &Record::new(values));
+                let hand_on = |values: &ToldValues| hand_on(values, metadata.fields(), formatted);
+                if !changed || filled.read(hand_on).is_none() {
+                    self.inner.record(span, values);
+                }
             }
         }
         HIDDEN.set(true);
@@ -394,38 +328,43 @@ where
         HIDDEN.set(true);
     }
 
-    fn event_enabled(&self, event: &Event<'_>) -> bool {
-        self.inner.event_enabled(event)
+    fn event_enabled(&self, _: &Event<'_>) -> bool {
+        // No layer of the front door's goes by what an event says: their filters are asked of its call site.
+        true
     }
 
     fn event(&self, event: &Event<'_>) {
         let metadata = event.metadata();
+        let is_plain = PLAIN.take() && metadata.target().starts_with(OWN_TARGETS);
+        let mut of = self.owner(event);
+        // An event belongs to the current span. That of a call is not made for it (`call_event.rs`), unless
+        // the layers would take a span around the call for it.
+        if of.call && of.span && takes_events() {
+            self.make_current();
+            of.call = false;
+        }
         let awaited = AWAITED.take().filter(|own| std::ptr::eq(*own, metadata));
         MEANWHILE.set(false);
         // What a layer logs meanwhile, or a filter before, is another's.
-        if PLAIN.take() && metadata.target().starts_with(OWN_TARGETS) {
-            let of_call = event.is_contextual() && self.is_awaited();
-            tell(of_call, || self.inner.event(event));
-            return went_through();
+        if is_plain && !of.call {
+            if self.lets_through(event, awaited, of) {
+                tell(false, || self.inner.event(event));
+            }
+        } else {
+            let (filled, changed) =
+                told::fill(|values| copy(values, |visitor| event.record(visitor)));
+            if MEANWHILE.get() {
+                // A value asked for the current span.
+                of = self.owner(event);
+            }
+            self.ask_again(awaited);
+            if self.lets_through(event, awaited, of) {
+                self.tell_formatted(event, &filled, changed, of);
+            }
         }
-        with_formatted(
-            &TEXT,
-            metadata.fields(),
-            |copy| event.record(copy),
-            |values| {
-                self.ask_again(awaited);
-                let of_call = event.is_contextual() && self.is_awaited();
-                tell(of_call, || match (values, event.is_contextual()) {
-                    (None, _) => self.inner.event(event),
-                    (Some(values), true) => self.inner.event(&Event::new(metadata, values)),
-                    (Some(values), false) => {
-                        let parent = event.parent().cloned();
-                        self.inner.event(&Event::new_child_of(parent, metadata, values));
-                    }
-                });
-            },
-        );
         went_through();
+        // The answering layer is told of it, too.
+        HIDDEN.set(true);
     }
 
     fn enter(&self, span: &Id) {
@@ -457,6 +396,9 @@ where
     }
 
     fn current_span(&self) -> Current {
+        if HIDDEN.take() {
+            return Current::none();
+        }
         if self.is_awaited() {
             self.make_current();
         }

@@ -1,6 +1,7 @@
 //! The pipeline in use.
 
 use crate::{
+    batch::EndedSpans,
     decision::MeshIds,
     error::FlushError,
     export::Output,
@@ -19,7 +20,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::{
     Resource,
-    trace::{SdkTracerProvider, SpanData, SpanLimits},
+    trace::{SdkTracerProvider, SpanLimits},
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -258,7 +259,7 @@ impl fmt::Debug for Tracing {
 }
 
 impl Processor {
-    fn batches(&self) -> Vec<wait::Batcher<Vec<SpanData>>> {
+    fn batches(&self) -> Vec<wait::Batcher<EndedSpans>> {
         let batches = self.outputs().iter().filter_map(|output| match output {
             Output::Batch(batch) => Some(batch.batcher().clone()),
             Output::Memory(..) => None,

@@ -4,6 +4,7 @@ use crate::{
     batch::BatchProcessor,
     decision::say_random,
     export::Output,
+    logged::Logged,
     tail::{Tail, TailConfig},
 };
 use meshwise_core::SignalReport;
@@ -55,12 +56,13 @@ impl Processor {
         }
     }
 
-    /// Takes a finished span.
-    pub(crate) fn ended(&self, span: SpanData) {
-        if span.span_context.is_sampled() {
-            self.export(span);
-        } else {
-            self.hold_back(span);
+    /// Takes a finished span, with events that are still to be made.
+    ///
+    /// The usual case goes the shortest way: each hand through which a span goes may copy it.
+    pub(crate) fn ended(&self, span: SpanData, logged: Option<&mut Logged>) {
+        match &*self.outputs {
+            [Output::Batch(batch)] if span.span_context.is_sampled() => batch.push(span, logged),
+            _ => self.ended_otherwise(span, logged),
         }
     }
 
@@ -88,17 +90,14 @@ impl Processor {
         }
     }
 
-    /// Takes the usual case on the shortest way: each hand through which a span goes may copy it.
-    fn export(&self, span: SpanData) {
-        match &*self.outputs {
-            [Output::Batch(batch)] => batch.push(span),
-            _ => self.export_to_all(span),
-        }
-    }
-
     #[inline(never)]
-    fn hold_back(&self, span: SpanData) {
-        if let Some(tail) = &self.tail {
+    fn ended_otherwise(&self, mut span: SpanData, logged: Option<&mut Logged>) {
+        if let Some(logged) = logged {
+            logged.make_all(&mut span.events.events);
+        }
+        if span.span_context.is_sampled() {
+            self.export_to_all(span);
+        } else if let Some(tail) = &self.tail {
             tail.ended(span, |kept| self.export_to_all(kept));
         }
     }
@@ -132,7 +131,7 @@ impl SpanProcessor for Processor {
         if span.parent_span_id == SpanId::INVALID {
             span.span_context = say_random(&span.span_context);
         }
-        self.ended(span);
+        self.ended(span, None);
     }
 
     fn force_flush(&self) -> OTelSdkResult {

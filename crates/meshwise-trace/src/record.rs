@@ -4,13 +4,20 @@
 //! reference counts; it stays for tracers of its own provider and for samplers of one's own. What this
 //! saves: some 700 instructions of "server, sampled, no log line" (docs/performance.md).
 
-use crate::{ids, processor::Processor, scrub::unique};
+use crate::{
+    ids,
+    logged::{Logged, made},
+    processor::Processor,
+    scrub::unique,
+};
+use meshwise_core::internal::told::ToldValues;
 use opentelemetry::{
     InstrumentationScope, KeyValue,
     trace::{Event, Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceId},
 };
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
 use std::{borrow::Cow, sync::Arc, time::SystemTime};
+use tracing::Metadata;
 
 /// What all records of one scope share.
 #[derive(Debug)]
@@ -47,6 +54,8 @@ pub(crate) struct Record {
     data: Option<SpanData>,
     /// Whether it has as many attributes as it may, and each once: then no more can come.
     is_full: bool,
+    /// Events that came after those of the data.
+    logged: Option<Box<Logged>>,
     recorder: Arc<Recorder>,
 }
 
@@ -84,7 +93,8 @@ impl Record {
         };
         events.into_iter().flatten().for_each(|event| add_event(&mut data, limits, event));
         links.into_iter().flatten().for_each(|link| add_link(&mut data, limits, link));
-        Self { span_context, data: Some(data), is_full: false, recorder: Arc::clone(recorder) }
+        let recorder = Arc::clone(recorder);
+        Self { span_context, data: Some(data), is_full: false, logged: None, recorder }
     }
 
     pub(crate) fn span_context(&self) -> &SpanContext {
@@ -101,8 +111,44 @@ impl Record {
         timestamp: SystemTime,
         attributes: Vec<KeyValue>,
     ) {
+        self.make_logged();
+        self.add_event_of(Event::new(name, timestamp, attributes, 0));
+    }
+
+    /// Takes an event as it was logged.
+    pub(crate) fn log(
+        &mut self,
+        metadata: &'static Metadata<'static>,
+        at: SystemTime,
+        values: &ToldValues,
+    ) {
+        let Some(data) = &mut self.data else { return };
+        let limits = &self.recorder.limits;
+        let before = data.events.events.len() + self.logged.as_ref().map_or(0, |own| own.len());
+        if before >= limits.max_events_per_span as usize {
+            data.events.dropped_count += 1;
+            return;
+        }
+        let ToldValues { text, values: all, errors } = values;
+        if errors.is_empty() && 2 + all.len() <= limits.max_attributes_per_event as usize {
+            self.logged.get_or_insert_with(Logged::kept).push(metadata, at, values);
+        } else {
+            self.make_logged();
+            self.add_event_of(made(metadata, at, text, all, errors));
+        }
+    }
+
+    fn add_event_of(&mut self, event: Event) {
         if let Some(data) = &mut self.data {
-            add_event(data, &self.recorder.limits, Event::new(name, timestamp, attributes, 0));
+            add_event(data, &self.recorder.limits, event);
+        }
+    }
+
+    /// Makes the events that were logged, behind those that are there.
+    fn make_logged(&mut self) {
+        if let (Some(data), Some(mut logged)) = (&mut self.data, self.logged.take()) {
+            logged.make_all(&mut data.events.events);
+            logged.keep();
         }
     }
 
@@ -145,7 +191,11 @@ impl Record {
     pub(crate) fn end(&mut self, at: SystemTime) {
         if let Some(mut data) = self.data.take() {
             data.end_time = at;
-            self.recorder.processor.ended(data);
+            let mut logged = self.logged.take();
+            self.recorder.processor.ended(data, logged.as_deref_mut());
+            if let Some(logged) = logged {
+                logged.keep();
+            }
         }
     }
 }

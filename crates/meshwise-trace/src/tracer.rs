@@ -14,6 +14,7 @@
 
 use crate::{
     decision::say_random,
+    logged,
     record::{Record, Recorder},
     sampler::MeshSampler,
     start::{self, Started},
@@ -298,6 +299,16 @@ impl otel::Span for MeshSpan {
 
     /// An alias sets none: how a call went is decided once, at its end.
     fn set_status(&mut self, status: Status) {
+        if status == Status::Unset {
+            // It sets nothing, and says that an event may be offered.
+            return match &mut self.0 {
+                MeshSpanKind::Own(record) => {
+                    logged::take(|metadata, at, values| record.log(metadata, at, values));
+                }
+                MeshSpanKind::Alias { of, .. } => of.span().set_status(status),
+                MeshSpanKind::Recorded { .. } | MeshSpanKind::Unrecorded(_) => {}
+            };
+        }
         if !self.is_free() {
             return;
         }

@@ -1,10 +1,10 @@
 //! Visiting an event's or a span's fields: each becomes text at once, in the format of the line.
 
+mod values;
+
 use super::{
     call_site::CallSite,
-    ecs,
-    errors::{Chain, KindOf},
-    escape,
+    ecs, escape,
     log_format::LogFormat,
     names::{Form, Known, Place, SUPPRESSED},
     record::{AnyValue, Record},
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::spans::SpanFields;
 use meshwise_core::internal::{REDACTED, bounded};
-use std::{borrow::Cow, error::Error, fmt, io::Write as _};
-use tracing::field::{Field, Visit};
+use std::{borrow::Cow, fmt, io::Write as _};
+use tracing::field::Field;
 
 /// The most bytes of fields that a line has, and of one value.
 const MAX_FIELDS: usize = 48 << 10;
@@ -29,13 +29,20 @@ pub(crate) const CUT: &str = "[cut]";
 pub(crate) struct Buffers {
     pub(crate) line: Vec<u8>,
     pub(crate) parts: Parts,
-    pub(crate) message: String,
+    pub(crate) message: Message,
     pub(crate) span: SpanFields,
     pub(crate) scratch: String,
     pub(crate) stamp: Stamp,
     pub(crate) record: Record,
     /// The thread's own are gone, and what others keep for it.
     pub(crate) thread_ends: bool,
+}
+
+/// Holds what the line says first.
+pub(crate) struct Message {
+    pub(crate) text: String,
+    /// One look told that it may stand in JSON as it is.
+    pub(crate) is_plain: bool,
 }
 
 /// Holds an event's fields, by the object they stand in.
@@ -70,7 +77,7 @@ impl Buffers {
         Self {
             line: Vec::new(),
             parts: Parts::new(),
-            message: String::new(),
+            message: Message { text: String::new(), is_plain: false },
             span: SpanFields::new(),
             scratch: String::new(),
             stamp: Stamp::new(),
@@ -87,7 +94,8 @@ impl Buffers {
             buffer.clear();
         }
         derived.clear();
-        message.clear();
+        message.text.clear();
+        message.is_plain = false;
         span.clear();
         scratch.clear();
     }
@@ -126,7 +134,7 @@ enum Bare {
 
 /// Where fields go.
 enum Out<'a> {
-    Event { parts: &'a mut Parts, message: &'a mut String, record: Option<&'a mut Record> },
+    Event { parts: &'a mut Parts, message: &'a mut Message, record: Option<&'a mut Record> },
     Span(&'a mut SpanFields),
 }
 
@@ -155,8 +163,8 @@ impl<'a> Fields<'a> {
     }
 
     /// Fields come from the call site that this was made for, so their indices fit.
-    fn known(&self, field: &Field) -> Option<&'a Known> {
-        self.site.fields.get(field.index())
+    fn known(&self, field: usize) -> Option<&'a Known> {
+        self.site.fields.get(field)
     }
 
     /// Writes a key and its value.
@@ -201,7 +209,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Writes a value that is no text; `digits` is how it looks.
-    fn bare(&mut self, field: &Field, value: Bare, digits: &str) {
+    fn bare(&mut self, field: usize, value: Bare, digits: &str) {
         let Some(known) = self.known(field) else { return };
         let redaction = &self.style.redaction;
         let by_value = match value {
@@ -303,7 +311,12 @@ impl<'a> Fields<'a> {
         let room = match (&mut self.out, known.place) {
             (_, Place::Nowhere) => return,
             (Out::Event { message, .. }, Place::Message) => {
-                return message.push_str(&style.text(value, whole, MAX_VALUE));
+                message.is_plain =
+                    whole && message.text.is_empty() && style.redaction.is_plain(value);
+                return match message.is_plain {
+                    true => message.text.push_str(value),
+                    false => message.text.push_str(&style.text(value, whole, MAX_VALUE)),
+                };
             }
             (Out::Event { parts, .. }, _) => MAX_FIELDS.saturating_sub(parts.len()).min(MAX_VALUE),
             (Out::Span(fields), place) => fields.room(place, &known.key),
@@ -382,12 +395,15 @@ impl<'a> Fields<'a> {
     /// Formats a value and writes it as text.
     fn formatted(&mut self, known: &Known, value: fmt::Arguments<'_>) {
         if let (Place::Message, Out::Event { message, .. }) = (known.place, &mut self.out)
-            && message.is_empty()
+            && message.text.is_empty()
         {
             // Most lines have one message, and most of these are kept as they are.
-            let whole = bounded::append(message, MAX_VALUE + SLACK, value);
-            if let Cow::Owned(clean) = self.style.text(message, whole, MAX_VALUE) {
-                **message = clean;
+            let whole = bounded::append(&mut message.text, MAX_VALUE + SLACK, value);
+            message.is_plain = whole && self.style.redaction.is_plain(&message.text);
+            if !message.is_plain
+                && let Cow::Owned(clean) = self.style.text(&message.text, whole, MAX_VALUE)
+            {
+                message.text = clean;
             }
             return;
         }
@@ -400,7 +416,7 @@ impl<'a> Fields<'a> {
 
     /// Writes what an error says of itself, under a name that comes of the field's.
     fn part_of_error(&mut self, field: &Field, suffix: &str, value: fmt::Arguments<'_>) {
-        let Some(base) = self.known(field) else { return };
+        let Some(base) = self.known(field.index()) else { return };
         let name = format!("{}.{suffix}", field.name());
         let others = self.site.fields.iter().enumerate();
         let others = others.filter(|(index, _)| *index != field.index()).map(|(_, known)| known);
@@ -424,66 +440,6 @@ impl<'a> Fields<'a> {
                 parts.derived.push((Place::Attribute, known.attribute.into_boxed_bytes()));
             }
             parts.derived.push((known.place, known.key));
-        }
-    }
-}
-
-impl Visit for Fields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if let Some(known) = self.known(field) {
-            self.formatted(known, format_args!("{value:?}"));
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if let Some(known) = self.known(field) {
-            self.text(known, value, true);
-        }
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.bare(field, Bare::Unsigned(value), itoa::Buffer::new().format(value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.bare(field, Bare::Signed(value), itoa::Buffer::new().format(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.bare(field, Bare::Flag, if value { "true" } else { "false" });
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        if value.is_finite() {
-            self.bare(field, Bare::Real(value), zmij::Buffer::new().format_finite(value));
-        } else if let Some(known) = self.known(field) {
-            // JSON has no such numbers.
-            self.formatted(known, format_args!("{value}"));
-        }
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        match (u64::try_from(value), self.known(field)) {
-            (Ok(value), _) => self.record_u64(field, value),
-            // Readers that hold numbers as doubles would round it.
-            (Err(_), Some(known)) => self.formatted(known, format_args!("{value}")),
-            (Err(_), None) => {}
-        }
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        match (i64::try_from(value), self.known(field)) {
-            (Ok(value), _) => self.record_i64(field, value),
-            (Err(_), Some(known)) => self.formatted(known, format_args!("{value}")),
-            (Err(_), None) => {}
-        }
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.part_of_error(field, "message", format_args!("{value}"));
-        self.part_of_error(field, "type", format_args!("{}", KindOf(value)));
-        if value.source().is_some() {
-            self.part_of_error(field, "chain", format_args!("{}", Chain(value)));
         }
     }
 }

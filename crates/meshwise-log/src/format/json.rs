@@ -3,7 +3,7 @@
 use super::{
     ecs as schema, escape,
     fields::{CUT, Parts},
-    head::Head,
+    head::{Head, RequestName},
     identity::identity,
     log_format::LogFormat,
     names::{FIELDS_CUT, Place},
@@ -30,7 +30,10 @@ pub(super) fn write(
         Some(site) => line.extend_from_slice(&site.before),
         None => before_message(style.format, line, head.level, head.target),
     }
-    escape::json_string(line, head.message);
+    match head.is_plain {
+        true => quoted(line, head.message),
+        false => escape::json_string(line, head.message),
+    }
     match head.site {
         Some(site) => line.extend_from_slice(&site.after),
         None => after_message(style, line, head.target, head.place),
@@ -135,37 +138,41 @@ pub(super) fn after_message(
 }
 
 fn own(line: &mut Vec<u8>, head: &Head<'_>) {
-    let trace = head.ids.map(|ids| {
-        let trace = TraceId::from_bytes(ids.trace_id().to_bytes()).to_hex();
+    let mut request_id = head.request_id;
+    if let Some(ids) = head.ids {
         // Appended in one piece: each piece costs as much as its digits.
-        let mut text = *OWN_IDS;
-        text[OWN_TRACE..OWN_TRACE + 32].copy_from_slice(&trace);
-        let span = SpanId::from_bytes(ids.span_id().to_bytes());
-        text[OWN_SPAN..OWN_SPAN + 16].copy_from_slice(&span.to_hex());
-        let flags = ids.trace_flags().to_u8();
-        text[OWN_FLAGS] = HEX[usize::from(flags >> 4)];
-        text[OWN_FLAGS + 1] = HEX[usize::from(flags & 15)];
-        line.extend_from_slice(&text);
-        trace
-    });
-    match head.request_id {
-        // A call that is named by its trace: digits need no escaping.
-        Some(id) if trace.is_some_and(|trace| id.as_bytes() == trace) => {
-            line.extend_from_slice(b",\"request_id\":\"");
-            line.extend_from_slice(id.as_bytes());
-            line.push(b'"');
+        let start = line.len();
+        line.extend_from_slice(OWN_IDS);
+        if let Some(text) = line[start..].first_chunk_mut::<OWN_IDS_LEN>() {
+            let trace = TraceId::from_bytes(ids.trace_id().to_bytes()).to_hex();
+            text[OWN_TRACE..OWN_TRACE + 32].copy_from_slice(&trace);
+            let span = SpanId::from_bytes(ids.span_id().to_bytes());
+            text[OWN_SPAN..OWN_SPAN + 16].copy_from_slice(&span.to_hex());
+            let flags = ids.trace_flags().to_u8();
+            text[OWN_FLAGS] = HEX[usize::from(flags >> 4)];
+            text[OWN_FLAGS + 1] = HEX[usize::from(flags & 15)];
+            text[OWN_REQUEST..OWN_REQUEST + 32].copy_from_slice(&trace);
         }
-        Some(id) => member(line, "request_id", id),
-        None => {}
+        if request_id.take_if(|id| matches!(id, RequestName::Trace(_))).is_none() {
+            line.truncate(start + OWN_IDS_END);
+        }
+    }
+    if let Some(id) = request_id {
+        id.with(|id| member(line, "request_id", id));
     }
 }
 
-/// What a line of a call says of it, with places for the digits of its trace, its span and its flags.
-const OWN_IDS: &[u8; 94] = b",\"trace_id\":\"................................\",\
-    \"span_id\":\"................\",\"trace_flags\":\"..\"";
+/// What a line of a call says of it, with places for the digits of its trace, its span and its flags; last
+/// comes the id of a request that is named by its trace.
+const OWN_IDS: &[u8; OWN_IDS_LEN] = b",\"trace_id\":\"................................\",\
+    \"span_id\":\"................\",\"trace_flags\":\"..\",\
+    \"request_id\":\"................................\"";
+const OWN_IDS_LEN: usize = 142;
 const OWN_TRACE: usize = 13;
 const OWN_SPAN: usize = OWN_TRACE + 32 + 13;
 const OWN_FLAGS: usize = OWN_SPAN + 16 + 17;
+const OWN_IDS_END: usize = OWN_FLAGS + 3;
+const OWN_REQUEST: usize = OWN_IDS_END + 15;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 fn ecs(line: &mut Vec<u8>, head: &Head<'_>) {
@@ -174,7 +181,7 @@ fn ecs(line: &mut Vec<u8>, head: &Head<'_>) {
         hex(line, "span.id", &ids.span_id().to_bytes());
     }
     if let Some(id) = head.request_id {
-        member(line, "http.request.id", id);
+        id.with(|id| member(line, "http.request.id", id));
     }
 }
 
@@ -201,7 +208,7 @@ fn gcp(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
         line.extend_from_slice(b"\"}");
     }
     if let Some(id) = head.request_id {
-        member(line, "request_id", id);
+        id.with(|id| member(line, "request_id", id));
     }
 }
 
@@ -260,6 +267,13 @@ fn severity(level: Level) -> &'static str {
         Level::INFO => "INFO",
         Level::DEBUG | Level::TRACE => "DEBUG",
     }
+}
+
+/// Appends a text that has nothing to escape.
+fn quoted(line: &mut Vec<u8>, plain: &str) {
+    line.push(b'"');
+    line.extend_from_slice(plain.as_bytes());
+    line.push(b'"');
 }
 
 fn member(line: &mut Vec<u8>, name: &str, value: &str) {

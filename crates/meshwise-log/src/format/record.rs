@@ -73,7 +73,7 @@ impl Record {
             None => constant(out, head.level, head.target, head.place, event),
         }
         if let Some(id) = head.request_id {
-            attribute(out, REQUEST_ID, AnyValue::Text(id));
+            id.with(|id| attribute(out, REQUEST_ID, AnyValue::Text(id)));
         }
         for tag in [tag::TIME, tag::OBSERVED_TIME] {
             out.push(tag);

@@ -52,7 +52,7 @@ fn logfmt(
         digits(line, &[ids.trace_flags().to_u8()]);
     }
     if let Some(id) = head.request_id {
-        pair(line, "request_id", id);
+        id.with(|id| pair(line, "request_id", id));
     }
     line.extend_from_slice(fields);
     spans(line);

@@ -16,7 +16,7 @@ impl Output {
     /// Takes a span that is to be exported.
     pub(crate) fn push(&self, mut span: SpanData) {
         match self {
-            Self::Batch(batch) => batch.push(span),
+            Self::Batch(batch) => batch.push(span, None),
             Self::Memory(spans, scrub) => {
                 scrub.apply(&mut span);
                 spans.push(span);

@@ -1,6 +1,7 @@
-//! The layer that answers for `tracing-opentelemetry`, which no span or event reaches.
+//! The layer that answers for `tracing-opentelemetry`, which no span reaches.
 
-use tracing::{Metadata, Subscriber, subscriber::Interest};
+use super::frame::HIDDEN;
+use tracing::{Event, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::{
     Layer,
     filter::LevelFilter,
@@ -18,14 +19,19 @@ impl Demanded {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Demanded {}
+impl<S: Subscriber> Layer<S> for Demanded {
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        // Not every event is looked up a span for.
+        HIDDEN.set(false);
+    }
+}
 
-/// Lets nothing through.
+/// Lets no span through.
 pub(super) struct Nothing;
 
 impl<S> Filter<S> for Nothing {
-    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        false
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        metadata.is_event()
     }
 
     fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
