@@ -371,6 +371,14 @@ impl Limits {
         Self { total: NEVER, ..self.for_exchange() }
     }
 
+    /// Lifts them all: the response is complete.
+    #[must_use]
+    #[inline]
+    pub const fn past_end(mut self) -> Self {
+        (self.head_by, self.total, self.deadline) = (NEVER, NEVER, NEVER);
+        self
+    }
+
     /// Says which limit a moment lies at or past (less 2 ms). It counts against the peer only if it
     /// had the call for at least 0.4 of what this side's own settings allow.
     #[must_use]

@@ -130,18 +130,20 @@ impl Deadlines {
     pub(crate) fn limits(
         &self,
         around: Option<Limits>,
-        told: Told,
+        told: Option<Told>,
         total: Option<Duration>,
         bounded: &mut u64,
     ) -> Result<Limits, Refused> {
         let now = clock::exact();
         let mut limits = around.map_or_else(|| Limits::at(now), |around| around.within(now));
         let bound = self.config.incoming_limit.and_then(|limit| limit());
-        // What the incoming call brought is no deadline of this call, though it may stand in the
-        // request: time has passed since.
-        let header = told.header.filter(|header| bound.is_none_or(|bound| *header < bound));
-        let incoming = self.config.incoming.and_then(|incoming| incoming());
-        limits = limits.with_asked(Told { header, ..told }.earliest()).with_told(incoming);
+        if let Some(told) = told {
+            // What the incoming call brought is no deadline of this call, though it may stand in the
+            // request: time has passed since.
+            let header = told.header.filter(|header| bound.is_none_or(|bound| *header < bound));
+            limits = limits.with_asked(Told { header, ..told }.earliest());
+        }
+        limits = limits.with_told(self.config.incoming.and_then(|incoming| incoming()));
         if let Some(bound) = bound {
             limits = limits.with_deadline(bound.moment());
             *bounded = meshwise_core::internal::clock::nanos(bound.moment());

@@ -15,57 +15,84 @@ pub struct Messages {
     pub count: u64,
     /// Theirs, prefixes left out, and those of one that is not whole yet.
     pub bytes: u64,
-    prefix: [u8; PREFIX],
-    have: u8,
-    /// What is still to come of the message at hand.
-    left: u32,
-    /// Something could not be looked at: from here on there are no messages to tell apart.
-    lost: bool,
+    framing: Framing,
 }
 
 impl Messages {
     /// Looks at a piece without consuming it.
     pub fn frame(&mut self, data: &impl Buf) {
-        let chunk = data.chunk();
-        if chunk.len() == data.remaining() {
-            return self.feed(chunk);
-        }
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let filled = data.chunks_vectored(&mut slices);
-        let slices = slices.get(..filled).unwrap_or_default();
-        let seen: usize = slices.iter().map(|slice| slice.len()).sum();
-        slices.iter().for_each(|slice| self.feed(slice));
-        self.lost |= seen < data.remaining();
+        let (count, bytes) = self.framing.frame(data);
+        self.count += count;
+        self.bytes += bytes;
     }
 
     /// Tells whether a message was whole, or that cannot be known any more: what comes then is a stream.
     #[must_use]
     pub const fn are_past_the_first(&self) -> bool {
-        self.count > 0 || self.lost
+        self.framing.is_past_the_first()
+    }
+}
+
+/// Tells messages apart as they flow by in pieces of any size; in eight bytes, for who carries it along and
+/// counts nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Framing {
+    /// What is still to come of the message at hand; what is known of that, while its prefix comes.
+    left: u32,
+    /// How much of the prefix has come.
+    have: u8,
+    /// A message was whole.
+    past_first: bool,
+    /// Something could not be looked at: from here on there are no messages to tell apart.
+    lost: bool,
+}
+
+impl Framing {
+    /// Looks at a piece without consuming it; returns how many messages end in it, and how many of its bytes are
+    /// theirs, prefixes left out.
+    pub fn frame(&mut self, data: &impl Buf) -> (u64, u64) {
+        let mut seen = (0, 0);
+        let chunk = data.chunk();
+        if chunk.len() == data.remaining() {
+            self.feed(chunk, &mut seen);
+            return seen;
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = data.chunks_vectored(&mut slices);
+        let slices = slices.get(..filled).unwrap_or_default();
+        let length: usize = slices.iter().map(|slice| slice.len()).sum();
+        slices.iter().for_each(|slice| self.feed(slice, &mut seen));
+        self.lost |= length < data.remaining();
+        seen
     }
 
-    fn feed(&mut self, mut data: &[u8]) {
+    /// Tells whether a message was whole, or that cannot be known any more: what comes then is a stream.
+    #[must_use]
+    pub const fn is_past_the_first(&self) -> bool {
+        self.past_first || self.lost
+    }
+
+    fn feed(&mut self, mut data: &[u8], (count, bytes): &mut (u64, u64)) {
         while !data.is_empty() && !self.lost {
             let have = usize::from(self.have);
             if have < PREFIX {
-                let n = data.len().min(PREFIX - have);
-                let (now, rest) = data.split_at(n);
-                self.prefix[have..have + n].copy_from_slice(now);
-                self.have += n as u8;
+                let (now, rest) = data.split_at(data.len().min(PREFIX - have));
                 data = rest;
-                if have + n < PREFIX {
+                // The flag is shifted out by the four bytes of the length.
+                self.left = now.iter().fold(self.left, |left, byte| left << 8 | u32::from(*byte));
+                self.have += now.len() as u8;
+                if usize::from(self.have) < PREFIX {
                     return;
                 }
-                let [_, a, b, c, d] = self.prefix;
-                self.left = u32::from_be_bytes([a, b, c, d]);
             } else {
                 let n = u32::try_from(data.len()).unwrap_or(u32::MAX).min(self.left);
                 data = data.get(n as usize..).unwrap_or_default();
-                self.bytes += u64::from(n);
+                *bytes += u64::from(n);
                 self.left -= n;
             }
             if self.left == 0 {
-                self.count += 1;
+                *count += 1;
+                self.past_first = true;
                 self.have = 0;
             }
         }

@@ -102,6 +102,12 @@ impl Head {
         self.awaited = awaited;
     }
 
+    /// Tells whether the response's reader waits for more of its body.
+    #[must_use]
+    pub const fn is_awaited(&self) -> bool {
+        self.awaited
+    }
+
     fn error_type(&self) -> ErrorType {
         match self.code {
             Some(code) => ErrorType::new(code.as_str()),

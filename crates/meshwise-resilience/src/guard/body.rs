@@ -11,12 +11,13 @@ use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Protocol,
-    internal::{is_event_stream, messages::Messages},
+    internal::{is_event_stream, messages::Framing},
     outcome::{Fault, FaultKind, Rule},
 };
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
+    num::NonZeroU64,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -38,6 +39,10 @@ pin_project! {
     impl<B, P: Plan> PinnedDrop for GuardedBody<B, P> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            if this.watch.is_over() {
+                return;
+            }
+            this.watch.left();
             if let (Some(upload), Some(ticket)) = (&this.watch.upload, &mut this.watch.ticket) {
                 let _shown = ticket.give_up_after(upload.sent());
                 this.inner.set(None);
@@ -51,37 +56,11 @@ struct Watch<P: Plan> {
     /// `None` if the call is not guarded.
     ticket: Option<Ticket<P>>,
     /// The messages of a gRPC body, which becomes a stream when it goes on after the first.
-    messages: Option<Messages>,
-    /// When it is broken off; `u64::MAX` for never.
-    until: u64,
-    since: Since,
+    messages: Option<Framing>,
+    /// Since when the reader, who has the head or a piece of the body, takes its time with it, if that counts.
+    read_since: Option<NonZeroU64>,
     /// The request's body, if that was being sent when the answer began: as long as it flows, so may the answer.
     upload: Option<Upload>,
-}
-
-/// What the time goes into, and since when.
-#[derive(Clone, Copy, Debug)]
-enum Since {
-    Unknown,
-    /// The reader waits for the peer.
-    Waiting(u64),
-    /// The reader does something else, and that time counts.
-    Reading(u64),
-}
-
-impl Since {
-    /// The reader has the head or a piece of the body, and takes its time with it. `flows` says that this tells
-    /// that all is well so far.
-    #[inline]
-    fn handed_out<P: Plan>(ticket: &mut Ticket<P>, flows: bool) -> Self {
-        if !ticket.is_measured() {
-            return Self::Unknown;
-        }
-        if flows {
-            ticket.flows();
-        }
-        Self::Reading(clock::exact())
-    }
 }
 
 impl<B: Body, P: Plan> GuardedBody<B, P> {
@@ -95,7 +74,7 @@ impl<B: Body, P: Plan> GuardedBody<B, P> {
         streams: bool,
         upload: Option<Upload>,
     ) -> Self {
-        let (mut messages, mut until, mut since) = (None, u64::MAX, Since::Unknown);
+        let (mut messages, mut read_since) = (None, None);
         if let Some(ticket) = ticket {
             if inner.is_end_stream() {
                 ticket.complete(None);
@@ -104,43 +83,41 @@ impl<B: Body, P: Plan> GuardedBody<B, P> {
             } else {
                 // The head of a gRPC call says nothing yet.
                 let grpc = protocol == Protocol::Grpc;
-                since = Since::handed_out(ticket, !grpc);
-                if grpc {
-                    messages = Some(Messages::default());
-                }
+                read_since = ticket.handed_out(!grpc);
+                messages = grpc.then(Framing::default);
             }
-            until = ticket.body_until();
         }
-        let watch = Watch { ticket: ticket.take(), messages, until, since, upload };
+        let watch = Watch { ticket: ticket.take(), messages, read_since, upload };
         Self { inner: Some(inner), timer: Timer::default(), watch }
     }
 }
 
 impl<P: Plan> Watch<P> {
-    /// Ends the call: its response is complete.
+    /// Returns when the body is broken off; `u64::MAX` for never.
+    fn until(&self) -> u64 {
+        self.ticket.as_ref().map_or(u64::MAX, Ticket::body_until)
+    }
+
+    /// Ends the call: its response is complete, and not broken off any more.
     #[inline]
     fn complete(&mut self, trailers: Option<&HeaderMap>) {
         self.messages = None;
         if let Some(ticket) = &mut self.ticket {
             ticket.complete(trailers);
+            ticket.limits = ticket.limits.past_end();
         }
     }
 
     /// The response streams: only deadlines that were set on purpose still cut it.
     fn streams(&mut self) {
         self.messages = None;
-        if let Some(ticket) = &mut self.ticket {
-            ticket.streams();
-            self.until = ticket.body_until();
-        }
+        self.ticket.iter_mut().for_each(Ticket::streams);
     }
 
     /// Its time is up: tells whether the time of this side, which is taken off, leaves it some.
     fn has_time(&mut self) -> bool {
         let (Some(upload), Some(ticket)) = (&self.upload, &mut self.ticket) else { return false };
-        let left = ticket.sent_body(upload.sent());
-        self.until = ticket.body_until();
-        left
+        ticket.sent_body(upload.sent())
     }
 
     #[cold]
@@ -158,35 +135,35 @@ impl<P: Plan> Watch<P> {
     }
 
     /// Breaks the body off: its time is up.
-    fn expired(&mut self, until: u64) -> Option<BoxError> {
+    fn expired(&mut self) -> Option<BoxError> {
         let ticket = self.ticket.as_mut()?;
         let gate = &ticket.gate;
         // The peer is late only if the reader was waiting for it when the time ran out.
-        let pending = matches!(self.since, Since::Waiting(since) if since < until);
+        let pending = ticket.head.is_some_and(|head| head.is_awaited());
         let end = gate.classifier.expired(ticket.head, pending, &ticket.limits, clock::now());
         let refused = gate.refuse(Rule::TimedOut);
         ticket.end(&end);
         Some(refused.into())
     }
 
-    /// The reader is back from what it did since then, or leaves.
-    fn back(&mut self, since: u64) {
-        self.since = Since::Unknown;
-        if let Some(ticket) = &mut self.ticket {
-            ticket.take_off(clock::exact().saturating_sub(since));
+    /// The reader is back from what it did, or leaves.
+    #[inline]
+    fn back(&mut self) {
+        if let (Some(since), Some(ticket)) = (self.read_since.take(), &mut self.ticket) {
+            ticket.take_off(clock::exact().saturating_sub(since.get()));
         }
     }
-}
 
-impl<P: Plan> Drop for Watch<P> {
+    /// Tells whether nothing is to be said when the reader leaves but what the ticket says.
     #[inline]
-    fn drop(&mut self) {
-        match (self.since, &mut self.ticket) {
-            (Since::Reading(since), _) => self.back(since),
-            (Since::Waiting(since), Some(ticket)) => ticket.awaited(since),
-            _ => {}
-        }
-        if self.messages.is_some_and(|messages| messages.are_past_the_first()) {
+    const fn is_over(&self) -> bool {
+        self.upload.is_none() && self.messages.is_none() && self.read_since.is_none()
+    }
+
+    #[cold]
+    fn left(&mut self) {
+        self.back();
+        if self.messages.is_some_and(|messages| messages.is_past_the_first()) {
             // Its reader wants no more of the stream, and the peer has done what it was asked for.
             self.streams();
         }
@@ -210,11 +187,8 @@ where
         let mut this = self.project();
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let watch = this.watch;
-        if let Since::Reading(since) = watch.since {
-            watch.back(since);
-        }
-        let ticket = watch.ticket.as_mut();
-        let late = match end_on_panic(ticket, || inner.as_mut().poll_frame(cx)) {
+        watch.back();
+        match end_on_panic(watch.ticket.as_mut(), || inner.as_mut().poll_frame(cx)) {
             Poll::Ready(None) => {
                 watch.complete(None);
                 return Poll::Ready(None);
@@ -224,52 +198,44 @@ where
                 return Poll::Ready(Some(Err(error.into())));
             }
             Poll::Ready(Some(Ok(frame))) => {
-                let over = inner.is_end_stream();
-                if over || frame.is_trailers() {
+                if inner.is_end_stream() || frame.is_trailers() {
                     watch.complete(frame.trailers_ref());
-                    watch.until = u64::MAX;
-                } else if let (Some(messages), Some(data)) = (&mut watch.messages, frame.data_ref())
-                {
-                    let more = messages.are_past_the_first() && data.has_remaining();
-                    messages.frame(data);
-                    if more || messages.count > 1 {
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                if let (Some(messages), Some(data)) = (&mut watch.messages, frame.data_ref()) {
+                    let more = messages.is_past_the_first() && data.has_remaining();
+                    let (whole, _) = messages.frame(data);
+                    if more || whole > 1 {
                         watch.streams();
                     }
                 }
-                let handed_out = |ticket| Since::handed_out(ticket, true);
-                watch.since = watch.ticket.as_mut().map_or(Since::Unknown, handed_out);
+                watch.read_since = watch.ticket.as_mut().and_then(|ticket| ticket.handed_out(true));
                 // A stream that always has more must not outrun its limit.
-                if watch.until == u64::MAX || clock::coarse() < watch.until || watch.has_time() {
+                let until = watch.until();
+                if until == u64::MAX || clock::coarse() < until || watch.has_time() {
                     return Poll::Ready(Some(Ok(frame)));
                 }
-                watch.until
             }
             Poll::Pending => {
-                if watch.messages.is_some_and(|messages| messages.are_past_the_first()) {
+                if watch.messages.is_some_and(|messages| messages.is_past_the_first()) {
                     watch.streams();
                 }
-                // A guard around this one may break it off.
-                let limited = |ticket: &Ticket<P>| ticket.limits.body_ends() != u64::MAX;
-                if let Since::Unknown = watch.since
-                    && watch.ticket.as_ref().is_some_and(limited)
-                {
-                    watch.since = Since::Waiting(clock::exact());
-                }
                 loop {
-                    let until = watch.until;
+                    // A guard around this one may break it off.
+                    watch.ticket.iter_mut().for_each(Ticket::awaits);
+                    let until = watch.until();
                     if until == u64::MAX {
                         return Poll::Pending;
                     }
                     ready!(this.timer.poll(until, cx));
                     if !watch.has_time() {
-                        break until;
+                        break;
                     }
                     this.timer.clear();
                 }
             }
-        };
-        let error = watch.expired(late);
-        watch.until = u64::MAX;
+        }
+        let error = watch.expired();
         this.inner.set(None);
         Poll::Ready(error.map(Err))
     }
@@ -286,8 +252,7 @@ where
 impl<B: Default, P: Plan> Default for GuardedBody<B, P> {
     /// Wraps a default body; no call is guarded.
     fn default() -> Self {
-        let (until, since) = (u64::MAX, Since::Unknown);
-        let watch = Watch { ticket: None, messages: None, until, since, upload: None };
+        let watch = Watch { ticket: None, messages: None, read_since: None, upload: None };
         Self { inner: Some(B::default()), timer: Timer::default(), watch }
     }
 }

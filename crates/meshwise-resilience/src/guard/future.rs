@@ -39,14 +39,8 @@ pin_project! {
         P: Plan,
     {
         fn drop(this: Pin<&mut Self>) {
-            let mut stage = this.project().stage;
-            if has::<P>(DEADLINES)
-                && let StageProj::Calling { ticket: Some(ticket), pending, .. } =
-                    stage.as_mut().project()
-                && let Some(sent) = K::sent(pending)
-            {
-                let _shown = ticket.give_up_after(sent);
-                stage.set(Stage::Over { refused: None });
+            if has::<P>(DEADLINES) && matches!(this.stage, Stage::Calling { ticket: Some(_), .. }) {
+                this.give_up();
             }
         }
     }
@@ -360,6 +354,18 @@ where
     pub(super) fn at(stage: Stage<S, S::Future, K::Request, K::Pending, P>) -> Self {
         let (timer, beside) = (P::Timer::default(), P::Beside::default());
         Self { stage, timer, beside }
+    }
+
+    /// Shows what is within by which limits to judge that it is given up.
+    #[cold]
+    fn give_up(self: Pin<&mut Self>) {
+        let mut stage = self.project().stage;
+        if let StageProj::Calling { ticket: Some(ticket), pending, .. } = stage.as_mut().project()
+            && let Some(sent) = K::sent(pending)
+        {
+            let _shown = ticket.give_up_after(sent);
+            stage.set(Stage::Over { refused: None });
+        }
     }
 
     pub(super) fn refused(refused: Refused) -> Self {

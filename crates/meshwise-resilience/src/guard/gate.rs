@@ -253,7 +253,7 @@ impl Gate {
     #[inline(always)]
     pub(super) fn limits<P: Plan>(
         &self,
-        told: impl FnOnce() -> Told,
+        told: impl FnOnce() -> Option<Told>,
         bound: &mut u64,
     ) -> Result<Limits, Refused> {
         let around = Limits::current();
@@ -270,7 +270,11 @@ impl Gate {
             None => Limits::NONE,
         };
         // Retries that stand alone heed the request's deadline.
-        Ok(if has::<P>(RETRY) { around.with_asked(told().earliest()) } else { around })
+        Ok(if has::<P>(RETRY) {
+            around.with_asked(told().and_then(Told::earliest))
+        } else {
+            around
+        })
     }
 
     /// Returns the limits of another attempt, after those of the last.

@@ -24,8 +24,11 @@ pub trait RequestKind<Req>: Clone {
     /// What goes with the call until its response comes.
     type Pending;
 
-    /// Takes note of what a request says; keeps its head if it may have to be sent again.
+    /// Takes note of what a request says.
     fn keep(&self, request: &Req, gate: &Gate, tries: Tries) -> Self::Pending;
+
+    /// Keeps the rest of its head if it may have to be sent again: in its place, for what is returned is moved.
+    fn fill(_request: &Req, _pending: &mut Self::Pending) {}
 
     /// Makes a request ready to be sent; keeps its body if it may have to be sent again.
     fn send(request: Req, pending: &mut Self::Pending) -> Self::Request;
@@ -36,8 +39,8 @@ pub trait RequestKind<Req>: Clone {
     }
 
     /// Returns the deadlines that the request carries.
-    fn told(&self, _request: &Req, _gate: &Gate) -> Told {
-        Told::default()
+    fn told(&self, _request: &Req, _gate: &Gate) -> Option<Told> {
+        None
     }
 
     /// Returns the hash of the key by which a rate limit counts.
@@ -176,6 +179,7 @@ impl HttpPending {
         if self.answer_tells { Protocol::of(answer) } else { self.protocol }
     }
 
+    #[inline(always)]
     pub(crate) fn answered<P: Plan, RB>(
         self,
         response: &Response<RB>,
@@ -223,14 +227,13 @@ impl Told {
     /// Reads the deadlines that a request carries: its extension, and the headers by which one is
     /// told.
     #[inline]
-    pub(crate) fn by<B>(request: &Request<B>, gate: &Gate) -> Self {
+    pub(crate) fn by<B>(request: &Request<B>, gate: &Gate) -> Option<Self> {
         let (extensions, headers) = (request.extensions(), request.headers());
         let deadline = extensions.get::<Deadline>().copied();
         if headers.is_empty() {
-            Self { deadline, header: None }
-        } else {
-            Self::read(deadline, headers, gate)
+            return deadline.map(|_| Self { deadline, header: None });
         }
+        Some(Self::read(deadline, headers, gate))
     }
 
     fn read(deadline: Option<Deadline>, headers: &HeaderMap, gate: &Gate) -> Self {
@@ -264,7 +267,7 @@ impl<B> RequestKind<Request<B>> for HttpCalls {
         pending.1
     }
 
-    fn told(&self, request: &Request<B>, gate: &Gate) -> Told {
+    fn told(&self, request: &Request<B>, gate: &Gate) -> Option<Told> {
         Told::by(request, gate)
     }
 

@@ -165,6 +165,7 @@ where
         let again = has::<P>(RETRY | HEDGE);
         let spare = P::Waits::of(if again { self.spare.clone() } else { None });
         let mut pending = kind.keep(&request, gate, tries);
+        K::fill(&request, &mut pending);
         let limits = limits.with_stream(K::streams(&pending));
         let request = K::send(request, &mut pending);
         if has::<P>(BULKHEAD | RATE)

@@ -8,7 +8,7 @@ use meshwise_core::{
     internal::{Entered, Limits},
     outcome::{Fault, FaultKind, Head, Health, Phase, Retryable, Rule},
 };
-use std::{mem, sync::Arc};
+use std::{mem, num::NonZeroU64, sync::Arc};
 
 /// Carries an admitted call to its end; in a response's body it goes on until that ends.
 ///
@@ -128,20 +128,32 @@ impl<P: Plan> Ticket<P> {
         self.limits.enter_given_up()
     }
 
-    /// The response's reader waits for more of its body, since then: a limit that passed by then is no
-    /// reason to.
-    pub(super) fn awaited(&mut self, since: u64) {
-        if let Some(head) = &mut self.head {
-            head.set_awaited(since < self.limits.body_ends());
+    /// The response's reader waits for more of its body, unless a limit has passed: that is no reason to.
+    pub(super) fn awaits(&mut self) {
+        if let Some(head) = &mut self.head
+            && !head.is_awaited()
+        {
+            let ends = self.limits.body_ends();
+            head.set_awaited(ends == u64::MAX || clock::exact() < ends);
         }
     }
 
-    /// Tells whether it counts how long the call takes from now on.
-    #[inline]
-    pub(super) fn is_measured(&mut self) -> bool {
-        self.open
+    /// The reader has the head or a piece of the body, and takes its time with it; returns since when, if it
+    /// counts how long the call takes. `flows` says that this tells that all is well so far.
+    #[inline(always)]
+    pub(super) fn handed_out(&mut self, flows: bool) -> Option<NonZeroU64> {
+        let measured = self.open
             && (self.pass().is_measured()
-                || matches!(self.held(), Some(Held::Permit(permit)) if permit.is_measured()))
+                || matches!(self.held(), Some(Held::Permit(permit)) if permit.is_measured()));
+        if measured { self.reads(flows) } else { None }
+    }
+
+    #[inline(never)]
+    fn reads(&mut self, flows: bool) -> Option<NonZeroU64> {
+        if flows {
+            self.flows();
+        }
+        NonZeroU64::new(clock::exact())
     }
 
     /// Takes time off the call that passed on this side: it waited for its turn, for more of the
@@ -178,15 +190,16 @@ impl<P: Plan> Ticket<P> {
     /// Ends the call: its response is complete.
     #[inline]
     pub(super) fn complete(&mut self, trailers: Option<&HeaderMap>) {
-        match self.head {
-            Some(head) if head.is_verdict() && head.is_success() => self.well(),
-            Some(head) if self.open => self.judge(head, trailers),
-            _ => {}
+        if let Some(head) = self.head.filter(|_| self.open) {
+            self.completed(head, trailers);
         }
     }
 
-    #[cold]
-    fn judge(&mut self, head: Head, trailers: Option<&HeaderMap>) {
+    #[inline(never)]
+    fn completed(&mut self, head: Head, trailers: Option<&HeaderMap>) {
+        if head.is_verdict() && head.is_success() {
+            return self.well();
+        }
         let gate = &self.gate;
         let end = gate.classifier.complete(gate.side, head, trailers, &self.limits);
         self.end(&end);

@@ -12,7 +12,7 @@ use http::{
 };
 use http_body::Body;
 use meshwise_core::{Attempt, CallEnd, Protocol, outcome::Health};
-use std::{error::Error, sync::Arc};
+use std::{error::Error, mem, sync::Arc};
 
 /// Tries requests of any kind again after each error, unless a guard refused; they must be [`Clone`],
 /// and safe to repeat.
@@ -124,15 +124,18 @@ pub struct KeptRequest<B> {
     /// Whether it is a gRPC method that may be repeated.
     listed: bool,
     tries: Tries,
-    /// `None` if it is made once.
-    head: Option<KeptHead>,
+    /// Not all of it if it is made once.
+    head: KeptHead,
     body: KeptBody<B>,
 }
 
 impl<B> KeptRequest<B> {
     /// Tells whether doing it twice does no harm: one after the other, or at a time.
     fn harmless(&self) -> (bool, bool) {
-        let Some(head) = &self.head else { return (false, false) };
+        if self.tries.keep().is_none() {
+            return (false, false);
+        }
+        let head = &self.head;
         match (head.extensions.get(), self.http.protocol) {
             (Some(Idempotent(marked)), _) => (*marked, *marked),
             (None, Protocol::Http) => head.harmless(),
@@ -156,15 +159,23 @@ where
     fn keep(&self, request: &Request<B>, gate: &Gate, tries: Tries) -> KeptRequest<B> {
         let http = HttpPending::of(request, gate);
         let listed = http.protocol == Protocol::Grpc && self.lists(request);
-        let head = tries.keep().map(|_| KeptHead::of(request));
-        KeptRequest { http, listed, tries, head, body: KeptBody::EMPTY }
+        let (head, body) = (KeptHead::new(request), KeptBody::EMPTY);
+        KeptRequest { http, listed, tries, head, body }
+    }
+
+    #[inline(always)]
+    fn fill(request: &Request<B>, kept: &mut KeptRequest<B>) {
+        if kept.tries.keep().is_some() {
+            kept.head.fill(request);
+        }
     }
 
     #[inline(always)]
     fn send(request: Request<B>, kept: &mut KeptRequest<B>) -> Self::Request {
         request.map(|body| {
             let (sent, body) = ReplayBody::keep(body, kept.tries.keep());
-            kept.body = body;
+            // What was there is nothing to be dropped.
+            mem::forget(mem::replace(&mut kept.body, body));
             sent
         })
     }
@@ -175,7 +186,8 @@ where
     }
 
     fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
-        let head = kept.head.as_ref()?;
+        kept.tries.keep()?;
+        let head = &kept.head;
         let mut request = head.request(kept.body.again()?)?;
         let tried = head.tried().saturating_add(attempt);
         request.extensions_mut().insert(Attempt(tried));
@@ -194,7 +206,7 @@ where
     }
 
     fn resent(kept: &KeptRequest<B>) -> bool {
-        kept.head.as_ref().is_some_and(|head| head.extensions.get::<Resent>().is_some())
+        kept.head.extensions.get::<Resent>().is_some()
     }
 
     fn may_overlap(kept: &KeptRequest<B>) -> bool {
@@ -207,11 +219,11 @@ where
     }
 
     fn tried(kept: &KeptRequest<B>) -> u32 {
-        kept.head.as_ref().map_or(0, KeptHead::tried)
+        kept.head.tried()
     }
 
     #[inline]
-    fn told(&self, request: &Request<B>, gate: &Gate) -> Told {
+    fn told(&self, request: &Request<B>, gate: &Gate) -> Option<Told> {
         Told::by(request, gate)
     }
 
@@ -281,7 +293,7 @@ struct KeptHead {
     method: Method,
     scheme: Option<Scheme>,
     authority: Option<Authority>,
-    path: Option<KeptPath>,
+    path: KeptPath,
     version: Version,
     /// In one piece: a copy of the map would be three.
     headers: Option<Box<[(HeaderName, HeaderValue)]>>,
@@ -290,6 +302,7 @@ struct KeptHead {
 
 /// A path and query.
 enum KeptPath {
+    None,
     /// Copied: a second reference to bytes that had one so far costs an allocation.
     Short {
         length: u8,
@@ -303,20 +316,23 @@ const SHORT: usize = 46;
 
 impl KeptPath {
     #[inline(always)]
-    fn of(path: &PathAndQuery) -> Self {
+    fn fill(&mut self, path: &PathAndQuery) {
         let bytes = path.as_str().as_bytes();
-        let mut text = [0; SHORT];
-        match (text.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
-            (Some(place), Ok(length)) => {
-                place.copy_from_slice(bytes);
-                Self::Short { length, text }
-            }
-            _ => Self::Shared(path.clone()),
+        if bytes.len() > SHORT {
+            *self = Self::Shared(path.clone());
+            return;
+        }
+        *self = Self::Short { length: bytes.len() as u8, text: [0; SHORT] };
+        if let Self::Short { text, .. } = self
+            && let Some(place) = text.get_mut(..bytes.len())
+        {
+            place.copy_from_slice(bytes);
         }
     }
 
     fn path(&self) -> Option<PathAndQuery> {
         match self {
+            Self::None => None,
             Self::Short { length, text } => text.get(..usize::from(*length))?.try_into().ok(),
             Self::Shared(path) => Some(path.clone()),
         }
@@ -325,16 +341,36 @@ impl KeptPath {
 
 impl KeptHead {
     #[inline(always)]
-    fn of<B>(request: &Request<B>) -> Self {
-        let (uri, headers) = (request.uri(), request.headers());
+    fn new<B>(request: &Request<B>) -> Self {
         Self {
             method: request.method().clone(),
-            scheme: uri.scheme().cloned(),
-            authority: uri.authority().cloned(),
-            path: uri.path_and_query().map(KeptPath::of),
+            scheme: None,
+            authority: None,
+            path: KeptPath::None,
             version: request.version(),
-            headers: if headers.is_empty() { None } else { Some(pairs(headers)) },
-            extensions: request.extensions().clone(),
+            headers: None,
+            extensions: Extensions::new(),
+        }
+    }
+
+    /// Keeps what most requests have not, each in its place: made apart, all of it would be moved there.
+    #[inline(always)]
+    fn fill<B>(&mut self, request: &Request<B>) {
+        let (uri, headers) = (request.uri(), request.headers());
+        if let Some(scheme) = uri.scheme() {
+            self.scheme = Some(scheme.clone());
+        }
+        if let Some(authority) = uri.authority() {
+            self.authority = Some(authority.clone());
+        }
+        if !headers.is_empty() {
+            self.headers = Some(pairs(headers));
+        }
+        if !request.extensions().is_empty() {
+            self.extensions = request.extensions().clone();
+        }
+        if let Some(path) = uri.path_and_query() {
+            self.path.fill(path);
         }
     }
 
@@ -356,7 +392,7 @@ impl KeptHead {
     fn request<B>(&self, body: B) -> Option<Request<B>> {
         let mut parts = uri::Parts::default();
         (parts.scheme, parts.authority) = (self.scheme.clone(), self.authority.clone());
-        parts.path_and_query = self.path.as_ref().and_then(KeptPath::path);
+        parts.path_and_query = self.path.path();
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from_parts(parts).ok()?;
@@ -389,7 +425,9 @@ mod tests {
             }
             let mut request = request.extension(7_u32).body(()).unwrap();
             request.headers_mut().get_mut("x-b").unwrap().set_sensitive(true);
-            let again = KeptHead::of(&request).request(()).unwrap();
+            let mut kept = KeptHead::new(&request);
+            kept.fill(&request);
+            let again = kept.request(()).unwrap();
             assert_eq!(again.uri(), request.uri());
             assert_eq!(again.uri().to_string(), request.uri().to_string());
             assert_eq!(again.method(), request.method());
