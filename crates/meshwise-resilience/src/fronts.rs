@@ -6,8 +6,8 @@ use crate::{
     config::ConfigError,
     count::Refusals,
     guard::{
-        AllGuards, AnyCalls, BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, GuardLayer, HEDGE, Held,
-        HttpCalls, LIMIT, Plan, RATE, RETRY, Streaming, Timer, layer,
+        AllGuards, AnyCalls, BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, GuardLayer, HEDGE, Has,
+        Held, HttpCalls, LIMIT, Lacks, Plan, RATE, RETRY, Streaming, Timer, layer,
     },
     hedge::{Hedge, HedgeConfig},
     rate::{PerKey, Rate, RateConfig},
@@ -34,15 +34,15 @@ macro_rules! plans {
 }
 
 plans! {
-    Deadlines = DEADLINES, Timer, (), (), (), ();
-    Retries = RETRY, (), Option<T>, (), (), ();
-    Hedge = HEDGE, Timer, Option<T>, Option<T>, (), ();
-    TimeLimit = LIMIT, Timer, (), (), (), ();
-    Breaker = BREAKER, (), (), (), Pass, ();
-    Bulkhead = BULKHEAD, (), Option<T>, (), (), Held;
-    Rate = RATE, (), Option<T>, (), (), Held;
-    Shed = DEADLINES | BULKHEAD, (), Option<T>, (), (), Held;
-    AllGuards = !HEDGE, Timer, Option<T>, (), Pass, Held;
+    Deadlines = DEADLINES, Has<Timer>, Lacks, Lacks, Lacks, Lacks;
+    Retries = RETRY, Lacks, Has<Option<T>>, Lacks, Lacks, Lacks;
+    Hedge = HEDGE, Has<Timer>, Has<Option<T>>, Has<Option<T>>, Lacks, Lacks;
+    TimeLimit = LIMIT, Has<Timer>, Lacks, Lacks, Lacks, Lacks;
+    Breaker = BREAKER, Lacks, Lacks, Lacks, Has<Pass>, Lacks;
+    Bulkhead = BULKHEAD, Lacks, Has<Option<T>>, Lacks, Lacks, Has<Held>;
+    Rate = RATE, Lacks, Has<Option<T>>, Lacks, Lacks, Has<Held>;
+    Shed = DEADLINES | BULKHEAD, Lacks, Has<Option<T>>, Lacks, Lacks, Has<Held>;
+    AllGuards = !HEDGE, Has<Timer>, Has<Option<T>>, Lacks, Has<Pass>, Has<Held>;
 }
 
 /// Makes the layer of a guard that has settings, and a place in the gate.

@@ -29,7 +29,7 @@ pub use body::GuardedBody;
 pub use future::GuardedFuture;
 pub use gate::{AllGuards, Plan};
 pub(crate) use gate::{
-    BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, HEDGE, Held, LIMIT, RATE, RETRY,
+    BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, HEDGE, Has, Held, LIMIT, Lacks, RATE, RETRY,
 };
 pub use kind::{AnyCalls, CallKind, HttpCalls, RequestKind};
 pub(crate) use kind::{HttpPending, Resent};

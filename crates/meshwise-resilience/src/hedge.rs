@@ -15,7 +15,7 @@ use crate::{
     count::counter,
     handle::Handle,
     names,
-    retry::{RetryBudget, Tries},
+    retry::{RetryBudget, RetryVerdict, Tries},
 };
 use metrics::Counter;
 use std::{
@@ -47,6 +47,15 @@ impl Hedge {
             lost: counter("lost"),
             config,
         }))
+    }
+
+    /// Tells whether an attempt went well, which pays for hedges.
+    pub(crate) fn pays(&self, verdict: RetryVerdict) -> bool {
+        let well = verdict == RetryVerdict::Well;
+        if well {
+            self.config.budget.hedge_succeeded();
+        }
+        well
     }
 
     fn wait(&self) -> Duration {

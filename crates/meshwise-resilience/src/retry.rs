@@ -160,10 +160,10 @@ pub struct Tries {
     /// How many bytes of its body are kept if there may be another attempt.
     keep: u32,
     /// How many attempts may be made, and how many were; those that the incoming call, on whose
-    /// behalf this one is made, was tried before are taken off.
+    /// behalf this one is made, or this request was tried before are taken off.
     allowed: u32,
     pub(crate) made: u32,
-    incoming: u16,
+    before: u16,
     /// How often the peer was not reached, and until when it is tried for that.
     pub(crate) unsent: u8,
     unsent_until: u64,
@@ -180,10 +180,10 @@ impl Tries {
 
     #[inline(always)]
     const fn new(most: (u32, u32, u16), whole: &Limits, bound: u64) -> Self {
-        let (keep, allowed, incoming) = most;
+        let (keep, allowed, before) = most;
         let (made, unsent, unsent_until) = (1, 0, 0);
         let (ends, deadline) = (whole.ends(), whole.deadline());
-        Self { keep, allowed, incoming, made, unsent, unsent_until, ends, deadline, bound }
+        Self { keep, allowed, before, made, unsent, unsent_until, ends, deadline, bound }
     }
 
     /// Keeps a request, and so many bytes of its body, for one attempt beside the first.
@@ -195,6 +195,11 @@ impl Tries {
     #[inline]
     pub(crate) fn keep(&self) -> Option<u32> {
         (self.allowed > 1).then_some(self.keep)
+    }
+
+    /// Takes note that the request was tried so often before it came here.
+    pub(crate) fn were_before(&mut self, tried: u32) {
+        self.before = self.before.max(u16::try_from(tried).unwrap_or(u16::MAX));
     }
 
     /// At the deadline itself there is no time left for an attempt.
@@ -279,12 +284,10 @@ impl Retries {
         Tries::new((self.body_limit, allowed, incoming), whole, bound)
     }
 
-    /// Decides whether there is another attempt, and when; it may be paid for. `tried` says how many
-    /// times the request was tried before it came here.
+    /// Decides whether there is another attempt, and when; it may be paid for.
     pub(crate) fn next(
         &self,
         tries: &mut Tries,
-        tried: u32,
         verdict: RetryVerdict,
     ) -> Option<(u64, Option<Withdrawal>)> {
         if tries.made > 1 {
@@ -306,7 +309,7 @@ impl Retries {
             RetryVerdict::Unsent => return Some((self.when_unsent(tries)?, None)),
             RetryVerdict::Again(wait) => wait,
         };
-        if tries.made.saturating_add(tried.max(tries.incoming.into())) >= tries.allowed {
+        if tries.made.saturating_add(tries.before.into()) >= tries.allowed {
             return None;
         }
         let until = self.when(tries, wait)?;

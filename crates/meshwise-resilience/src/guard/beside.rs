@@ -1,15 +1,13 @@
 //! The attempt that is made beside a first one which is slower than most; the first good answer wins.
 
 use super::{
-    CallKind, GuardedFuture, Plan, RequestKind, Ticket,
+    CallKind, GuardedFuture, Plan, RequestKind,
     future::{StageProj, poll_inner},
     gate::Carried,
     kind::ended,
 };
 use crate::{
-    clock,
-    hedge::Hedge,
-    names,
+    clock, names,
     retry::{RetryVerdict, Withdrawal},
 };
 use meshwise_core::Refused;
@@ -41,8 +39,7 @@ enum Second<S: Service<Req>, Req> {
 
 impl<S, K, Req, P> GuardedFuture<S, K, Req, P>
 where
-    S: Service<<K as RequestKind<Req>>::Request> + 'static,
-    S::Error: From<Refused>,
+    S: Service<<K as RequestKind<Req>>::Request, Error: From<Refused>> + 'static,
     K: CallKind<Req, S::Response, P, Request: 'static>,
     P: Plan,
 {
@@ -65,7 +62,7 @@ where
         };
         let first_is_over = place.as_ref().is_some_and(|beside| beside.failed.is_some());
         if !first_is_over && let Poll::Ready(result) = poll_inner(inner, ticket, cx) {
-            let well = is_well::<K, Req, _, _, P>(hedge, pending, &result, ticket);
+            let well = hedge.pays(ended::<K, Req, _, _, P>(pending, &result, ticket));
             if let Some(beside) = place {
                 hedge.lasted(beside.began);
             }
@@ -82,7 +79,7 @@ where
                 _ => return self.both_end(result),
             }
         }
-        if place.is_none() && !K::may_overlap(pending) {
+        if place.is_none() && !K::harmless(pending).1 {
             return Poll::Pending;
         }
         let beside = place.get_or_insert_with(|| Beside {
@@ -119,7 +116,7 @@ where
                 Second::Calling(second) => {
                     let result = ready!(second.as_mut().poll(cx));
                     beside.second = Second::Over;
-                    let well = is_well::<K, Req, _, _, P>(hedge, pending, &result, ticket);
+                    let well = hedge.pays(ended::<K, Req, _, _, P>(pending, &result, ticket));
                     hedge.ended(well);
                     let first = beside.failed.take();
                     if well && first.is_none() {
@@ -145,22 +142,4 @@ where
         *self.as_mut().project().beside = P::Beside::default();
         self.again_or(result, RetryVerdict::Well).map_or(Poll::Pending, Poll::Ready)
     }
-}
-
-/// Tells whether an attempt went well, which pays for hedges.
-fn is_well<K, Req, Res, E: 'static, P>(
-    hedge: &Hedge,
-    pending: &K::Pending,
-    result: &Result<Res, E>,
-    ticket: &mut Ticket<P>,
-) -> bool
-where
-    K: CallKind<Req, Res, P>,
-    P: Plan,
-{
-    let well = ended::<K, Req, _, _, P>(pending, result, ticket) == RetryVerdict::Well;
-    if well {
-        hedge.config.budget.hedge_succeeded();
-    }
-    well
 }

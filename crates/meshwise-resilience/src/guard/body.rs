@@ -7,12 +7,12 @@ use super::{
 };
 use crate::{clock, debug::debug, retry::Upload};
 use bytes::Buf;
-use http::{HeaderMap, StatusCode, header};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Protocol,
-    internal::{is_event_stream, messages::Framing},
-    outcome::{Fault, FaultKind, Rule},
+    internal::messages::Framing,
+    outcome::{Fault, FaultKind},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -134,18 +134,6 @@ impl<P: Plan> Watch<P> {
         }
     }
 
-    /// Breaks the body off: its time is up.
-    fn expired(&mut self) -> Option<BoxError> {
-        let ticket = self.ticket.as_mut()?;
-        let gate = &ticket.gate;
-        // The peer is late only if the reader was waiting for it when the time ran out.
-        let pending = ticket.head.is_some_and(|head| head.is_awaited());
-        let end = gate.classifier.expired(ticket.head, pending, &ticket.limits, clock::now());
-        let refused = gate.refuse(Rule::TimedOut);
-        ticket.end(&end);
-        Some(refused.into())
-    }
-
     /// The reader is back from what it did, or leaves.
     #[inline]
     fn back(&mut self) {
@@ -160,7 +148,7 @@ impl<P: Plan> Watch<P> {
         self.upload.is_none() && self.messages.is_none() && self.read_since.is_none()
     }
 
-    #[cold]
+    #[inline(never)]
     fn left(&mut self) {
         self.back();
         if self.messages.is_some_and(|messages| messages.is_past_the_first()) {
@@ -170,12 +158,7 @@ impl<P: Plan> Watch<P> {
     }
 }
 
-impl<B, P> Body for GuardedBody<B, P>
-where
-    B: Body,
-    P: Plan,
-    B::Error: Into<BoxError> + 'static,
-{
+impl<B: Body<Error: Into<BoxError> + 'static>, P: Plan> Body for GuardedBody<B, P> {
     type Data = B::Data;
     type Error = BoxError;
 
@@ -235,7 +218,7 @@ where
                 }
             }
         }
-        let error = watch.expired();
+        let error = watch.ticket.as_mut().map(|ticket| ticket.expire().0.into());
         this.inner.set(None);
         Poll::Ready(error.map(Err))
     }
@@ -258,14 +241,3 @@ impl<B: Default, P: Plan> Default for GuardedBody<B, P> {
 }
 
 debug!("GuardedBody", [B, P: Plan] GuardedBody<B, P>, body: "ticket" = body.watch.ticket);
-
-/// Tells whether a response streams by what its head says: server-sent events, and connections that
-/// become another protocol's.
-#[inline]
-pub(super) fn by_head(protocol: Protocol, status: StatusCode, headers: &HeaderMap) -> bool {
-    if protocol == Protocol::Grpc {
-        return false;
-    }
-    status == StatusCode::SWITCHING_PROTOCOLS
-        || (!headers.is_empty() && is_event_stream(headers.get(header::CONTENT_TYPE)))
-}

@@ -7,7 +7,11 @@ use super::{
     kind::{ended, failed},
     ticket::end_on_panic,
 };
-use crate::{debug::debug, names, retry::RetryVerdict};
+use crate::{
+    debug::debug,
+    names,
+    retry::{RetryVerdict, Tries},
+};
 use meshwise_core::{Refused, outcome::Rule};
 use pin_project_lite::pin_project;
 use std::{
@@ -89,8 +93,7 @@ type Attempted<S, Req> =
 
 impl<S, K, Req, P> Future for GuardedFuture<S, K, Req, P>
 where
-    S: Service<<K as RequestKind<Req>>::Request> + 'static,
-    S::Error: From<Refused>,
+    S: Service<<K as RequestKind<Req>>::Request, Error: From<Refused>> + 'static,
     K: CallKind<Req, S::Response, P, Request: 'static>,
     P: Plan,
 {
@@ -112,7 +115,9 @@ where
             Poll::Ready(Ok(answer)) => {
                 sent_body::<K, Req, P>(pending, ticket);
                 let verdict = K::answered(pending, &answer, ticket);
-                if is_over::<K, Req, P>(pending, verdict) {
+                // Whether no further attempt is to be thought of.
+                let first = |tries: &mut Tries| tries.made == 1 && verdict == RetryVerdict::Well;
+                if !has::<P>(RETRY) || K::tries(pending).is_none_or(first) {
                     return Poll::Ready(Ok(K::response(pending, answer, place)));
                 }
                 Some((Ok(answer), verdict))
@@ -155,8 +160,7 @@ fn sent_body<K: RequestKind<Req>, Req, P: Plan>(pending: &K::Pending, ticket: &m
 
 impl<S, K, Req, P> GuardedFuture<S, K, Req, P>
 where
-    S: Service<<K as RequestKind<Req>>::Request> + 'static,
-    S::Error: From<Refused>,
+    S: Service<<K as RequestKind<Req>>::Request, Error: From<Refused>> + 'static,
     K: CallKind<Req, S::Response, P, Request: 'static>,
     P: Plan,
 {
@@ -177,7 +181,7 @@ where
             timer.clear();
         }
         let (refused, end) = ticket.expire();
-        Poll::Ready((Err(refused.into()), RetryVerdict::of(&end, K::repeatable(pending))))
+        Poll::Ready((Err(refused.into()), RetryVerdict::of(&end, K::harmless(pending).0)))
     }
 
     /// Goes on after an attempt that was not well, and with a call that waits or was refused.
@@ -330,9 +334,8 @@ fn next<K: RequestKind<Req>, Req>(
     pending: &mut K::Pending,
     verdict: RetryVerdict,
 ) -> Option<(Queued, K::Request)> {
-    let (retry, tried) = (gate.retry.as_ref()?, K::tried(pending));
-    let tries = K::tries(pending)?;
-    let (until, withdrawal) = retry.next(tries, tried, verdict)?;
+    let (retry, tries) = (gate.retry.as_ref()?, K::tries(pending)?);
+    let (until, withdrawal) = retry.next(tries, verdict)?;
     let made = tries.made;
     // From here on the body goes with the next attempt: while it waits the source is not read.
     let Some(request) = K::again(pending, made) else {
@@ -344,12 +347,7 @@ fn next<K: RequestKind<Req>, Req>(
     Some((Queued::new(Awaited::Attempt(withdrawal), until), request))
 }
 
-impl<S, K, Req, P> GuardedFuture<S, K, Req, P>
-where
-    S: Service<K::Request>,
-    K: RequestKind<Req>,
-    P: Plan,
-{
+impl<S: Service<K::Request>, K: RequestKind<Req>, Req, P: Plan> GuardedFuture<S, K, Req, P> {
     #[inline(always)]
     pub(super) fn at(stage: Stage<S, S::Future, K::Request, K::Pending, P>) -> Self {
         let (timer, beside) = (P::Timer::default(), P::Beside::default());
@@ -357,7 +355,7 @@ where
     }
 
     /// Shows what is within by which limits to judge that it is given up.
-    #[cold]
+    #[inline(never)]
     fn give_up(self: Pin<&mut Self>) {
         let mut stage = self.project().stage;
         if let StageProj::Calling { ticket: Some(ticket), pending, .. } = stage.as_mut().project()
@@ -371,16 +369,6 @@ where
     pub(super) fn refused(refused: Refused) -> Self {
         Self::at(Stage::Over { refused: Some(refused) })
     }
-}
-
-/// Tells whether no further attempt is to be thought of.
-#[inline(always)]
-fn is_over<K: RequestKind<Req>, Req, P: Plan>(
-    pending: &mut K::Pending,
-    verdict: RetryVerdict,
-) -> bool {
-    let (true, Some(tries)) = (has::<P>(RETRY), K::tries(pending)) else { return true };
-    tries.made == 1 && verdict == RetryVerdict::Well
 }
 
 debug!(

@@ -133,37 +133,36 @@ pub trait Carried<T> {
     fn place(&mut self) -> Option<&mut T>;
 }
 
-macro_rules! carried {
-    ($([$($generics:tt)*] $what:ty;)+) => { $(
-        impl<$($generics)*> Carried<$what> for $what {
-            #[inline]
-            fn of(what: Self) -> Self {
-                what
-            }
+/// Of a guard that the plan has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Has<T>(T);
 
-            #[inline]
-            fn place(&mut self) -> Option<&mut Self> {
-                Some(self)
-            }
-        }
+/// Of one that it has not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lacks;
 
-        impl<$($generics)*> Carried<$what> for () {
-            #[inline]
-            fn of(_: $what) {}
+impl<T> Carried<T> for Has<T> {
+    #[inline]
+    fn of(what: T) -> Self {
+        Self(what)
+    }
 
-            #[inline]
-            fn place(&mut self) -> Option<&mut $what> {
-                None
-            }
-        }
-    )+ };
+    #[inline]
+    fn place(&mut self) -> Option<&mut T> {
+        Some(&mut self.0)
+    }
 }
 
-carried! {
-    [T] Option<T>;
-    [] Timer;
-    [] Pass;
-    [] Held;
+impl<T> Carried<T> for Lacks {
+    #[inline]
+    fn of(_: T) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn place(&mut self) -> Option<&mut T> {
+        None
+    }
 }
 
 /// What a call has to wait for, if it passes.

@@ -1,17 +1,17 @@
 //! Kinds of calls: what guards must know of a request, and when a call is over.
 
-use super::{Gate, GuardedBody, Plan, Ticket, body};
+use super::{Gate, GuardedBody, Plan, Ticket};
 use crate::{
     clock,
     rate::RateKey,
     retry::{RetryVerdict, Sent, Tries, Upload},
     timeout::Told,
 };
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
 use meshwise_core::{
     CallEnd, Deadline, Protocol,
-    internal::{HeaderFilter, read_timeouts},
+    internal::{HeaderFilter, is_event_stream, read_timeouts},
 };
 use std::time::Duration;
 
@@ -53,40 +53,25 @@ pub trait RequestKind<Req>: Clone {
         ("", "")
     }
 
-    /// Returns how many times the request was tried before it came here.
-    fn tried(_pending: &Self::Pending) -> u32 {
-        0
-    }
-
     /// Makes the request for another attempt, of number `attempt` (1 is the first retry). `None` if it
     /// was not kept, or its body is gone.
     fn again(_pending: &mut Self::Pending, _attempt: u32) -> Option<Self::Request> {
         None
     }
 
-    /// Tells whether doing the request twice does no harm.
-    fn repeatable(_pending: &Self::Pending) -> bool {
-        false
-    }
-
-    /// Tells whether the request is made again further out, because the peer never saw it.
-    fn resent(_pending: &Self::Pending) -> bool {
-        false
+    /// Tells whether doing the request twice does no harm: one after the other, or at a time.
+    fn harmless(_pending: &Self::Pending) -> (bool, bool) {
+        (false, false)
     }
 
     /// Says whether to try again after an attempt that got no response.
     fn after(end: &CallEnd, pending: &Self::Pending) -> RetryVerdict {
-        RetryVerdict::of(end, Self::repeatable(pending))
+        RetryVerdict::of(end, Self::harmless(pending).0)
     }
 
-    /// Tells whether another attempt may be made while the first is in flight.
-    fn may_overlap(_pending: &Self::Pending) -> bool {
-        false
-    }
-
-    /// Tells whether the response streams by the settings.
-    fn streams(_pending: &Self::Pending) -> bool {
-        false
+    /// Returns what an HTTP request said of itself.
+    fn http(_pending: &Self::Pending) -> HttpPending {
+        HttpPending::default()
     }
 
     /// Returns how far the request's body has got, if it did not lie ready as a whole.
@@ -121,16 +106,12 @@ pub trait CallKind<Req, Res, P: Plan>: RequestKind<Req> {
 }
 
 /// Takes note of what the service came to, and says whether to try again.
-#[inline(always)]
-pub(crate) fn ended<K, Req, Res, E: 'static, P>(
+#[inline]
+pub(crate) fn ended<K: CallKind<Req, Res, P>, Req, Res, E: 'static, P: Plan>(
     pending: &K::Pending,
     result: &Result<Res, E>,
     ticket: &mut Ticket<P>,
-) -> RetryVerdict
-where
-    K: CallKind<Req, Res, P>,
-    P: Plan,
-{
+) -> RetryVerdict {
     match result {
         Ok(response) => K::answered(pending, response, ticket),
         Err(error) => failed::<K, _, _, _>(pending, error, ticket),
@@ -145,7 +126,7 @@ pub(super) fn failed<K: RequestKind<Req>, Req, E: 'static, P: Plan>(
     ticket: &mut Ticket<P>,
 ) -> RetryVerdict {
     let fault = ticket.gate.classifier.faults().of(error);
-    K::after(&ticket.failed(fault, K::resent(pending)), pending)
+    K::after(&ticket.failed(fault, K::http(pending).resent), pending)
 }
 
 /// Watches HTTP and gRPC calls to the end of their bodies; [`Classifier`](meshwise_core::Classifier) says what counts.
@@ -153,11 +134,15 @@ pub(super) fn failed<K: RequestKind<Req>, Req, E: 'static, P: Plan>(
 #[allow(clippy::exhaustive_structs, reason = "it has nothing to set")]
 pub struct HttpCalls;
 
-#[derive(Clone, Copy, Debug)]
+/// What an HTTP request says of itself, and its settings of it.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct HttpPending {
     pub(crate) protocol: Protocol,
     answer_tells: bool,
-    pub(crate) streaming: bool,
+    /// The response streams by the settings.
+    pub(super) streaming: bool,
+    /// It is made again further out, because the peer never saw it.
+    pub(crate) resent: bool,
 }
 
 /// Marks a request, in its extensions, as one that is made again because the peer never saw it: what
@@ -171,7 +156,7 @@ impl HttpPending {
         let (protocol, answer_tells) = Protocol::of_sent(request);
         let streaming = gate.streaming.all
             || (protocol == Protocol::Grpc && gate.streaming.lists(request.uri().path()));
-        Self { protocol, answer_tells: answer_tells.is_some(), streaming }
+        Self { protocol, answer_tells: answer_tells.is_some(), streaming, resent: false }
     }
 
     #[inline]
@@ -201,7 +186,12 @@ impl HttpPending {
     ) -> Response<GuardedBody<B, P>> {
         let (head, body) = response.into_parts();
         let protocol = self.settled(&head.headers);
-        let streams = self.streaming || body::by_head(protocol, head.status, &head.headers);
+        // Server-sent events, and connections that become another protocol's.
+        let by_head = || {
+            head.status == StatusCode::SWITCHING_PROTOCOLS
+                || (!head.headers.is_empty() && is_event_stream(head.headers.get(CONTENT_TYPE)))
+        };
+        let streams = self.streaming || (protocol != Protocol::Grpc && by_head());
         if let Some(ticket) = ticket {
             ticket.limits = match upload {
                 Some(_) => ticket.limits.for_exchange(),
@@ -247,24 +237,20 @@ impl Told {
 
 impl<B> RequestKind<Request<B>> for HttpCalls {
     type Request = Request<B>;
-    /// And whether it is made again further out.
-    type Pending = (HttpPending, bool);
+    type Pending = HttpPending;
 
-    fn keep(&self, request: &Request<B>, gate: &Gate, _: Tries) -> Self::Pending {
-        (HttpPending::of(request, gate), request.extensions().get::<Resent>().is_some())
+    fn keep(&self, request: &Request<B>, gate: &Gate, _: Tries) -> HttpPending {
+        let resent = request.extensions().get::<Resent>().is_some();
+        HttpPending { resent, ..HttpPending::of(request, gate) }
     }
 
     #[inline(always)]
-    fn send(request: Request<B>, _: &mut Self::Pending) -> Request<B> {
+    fn send(request: Request<B>, _: &mut HttpPending) -> Request<B> {
         request
     }
 
-    fn streams(pending: &Self::Pending) -> bool {
-        pending.0.streaming
-    }
-
-    fn resent(pending: &Self::Pending) -> bool {
-        pending.1
+    fn http(pending: &HttpPending) -> HttpPending {
+        *pending
     }
 
     fn told(&self, request: &Request<B>, gate: &Gate) -> Option<Told> {
@@ -281,19 +267,19 @@ impl<B, RB: Body, P: Plan> CallKind<Request<B>, Response<RB>, P> for HttpCalls {
 
     #[inline]
     fn answered(
-        pending: &Self::Pending,
+        pending: &HttpPending,
         response: &Response<RB>,
         ticket: &mut Ticket<P>,
     ) -> RetryVerdict {
-        pending.0.answered(response, || false, ticket)
+        pending.answered(response, || false, ticket)
     }
 
     fn response(
-        pending: &(HttpPending, bool),
+        pending: &HttpPending,
         response: Response<RB>,
         ticket: &mut Option<Ticket<P>>,
     ) -> Self::Response {
-        pending.0.response(response, ticket, None)
+        pending.response(response, ticket, None)
     }
 }
 

@@ -102,8 +102,7 @@ impl<S: Clone, K: Clone, P> Clone for Guarded<S, K, P> {
 
 impl<S, K, P, Req> Service<Req> for Guarded<S, K, P>
 where
-    S: Service<<K as RequestKind<Req>>::Request> + 'static,
-    S::Error: From<Refused>,
+    S: Service<<K as RequestKind<Req>>::Request, Error: From<Refused>> + 'static,
     K: CallKind<Req, S::Response, P, Request: 'static>,
     P: Plan,
 {
@@ -166,7 +165,7 @@ where
         let spare = P::Waits::of(if again { self.spare.clone() } else { None });
         let mut pending = kind.keep(&request, gate, tries);
         K::fill(&request, &mut pending);
-        let limits = limits.with_stream(K::streams(&pending));
+        let limits = limits.with_stream(K::http(&pending).streaming);
         let request = K::send(request, &mut pending);
         if has::<P>(BULKHEAD | RATE)
             && let Some(queued) = queued

@@ -52,13 +52,8 @@ impl<P: Plan> Ticket<P> {
     }
 
     #[inline]
-    fn held(&mut self) -> Option<&mut Held> {
-        self.held.place()
-    }
-
-    #[inline]
     fn take_held(&mut self) -> Held {
-        self.held().map(mem::take).unwrap_or_default()
+        self.held.place().map(mem::take).unwrap_or_default()
     }
 
     pub(super) fn turn(&mut self, turn: Turn) {
@@ -70,7 +65,7 @@ impl<P: Plan> Ticket<P> {
     }
 
     pub(super) fn turn_came(&mut self) {
-        if let Some(held) = self.held()
+        if let Some(held) = self.held.place()
             && let Held::Turn(turn) = held
         {
             *held = turn.0.take().map_or(Held::Nothing, Held::Permit);
@@ -144,7 +139,7 @@ impl<P: Plan> Ticket<P> {
     pub(super) fn handed_out(&mut self, flows: bool) -> Option<NonZeroU64> {
         let measured = self.open
             && (self.pass().is_measured()
-                || matches!(self.held(), Some(Held::Permit(permit)) if permit.is_measured()));
+                || matches!(self.held.place(), Some(Held::Permit(permit)) if permit.is_measured()));
         if measured { self.reads(flows) } else { None }
     }
 
@@ -160,7 +155,7 @@ impl<P: Plan> Ticket<P> {
     /// request's body, or for the response's reader.
     pub(super) fn take_off(&mut self, nanos: u64) {
         self.pass.place().into_iter().for_each(|pass| pass.delay(nanos));
-        let permit = match self.held() {
+        let permit = match self.held.place() {
             Some(Held::Permit(permit)) => Some(permit),
             Some(Held::Turn(turn)) => turn.0.as_mut(),
             _ => None,
@@ -213,10 +208,12 @@ impl<P: Plan> Ticket<P> {
         self.limits = self.limits.for_stream();
     }
 
-    /// Ends the call: its time was up before its head was there.
+    /// Ends the call: its time is up.
     pub(super) fn expire(&mut self) -> (Refused, CallEnd) {
-        let gate = &self.gate;
-        let end = gate.classifier.expired(None, true, &self.limits, clock::now());
+        let (gate, head) = (&self.gate, self.head);
+        // The peer is late only if it was waited for when the time ran out.
+        let pending = head.is_none_or(|head| head.is_awaited());
+        let end = gate.classifier.expired(head, pending, &self.limits, clock::now());
         let refused = gate.refuse(Rule::TimedOut);
         self.end(&end);
         (refused, end)
@@ -310,7 +307,7 @@ impl<P: Plan> Ticket<P> {
     #[cold]
     fn dropped(&mut self) {
         let unsent = self.unsent.is_some();
-        let end = match self.held() {
+        let end = match self.held.place() {
             Some(Held::Queued(_) | Held::Turn(..)) => CallEnd::given_up(Phase::Waiting),
             _ if unsent => CallEnd::given_up(Phase::Waiting),
             _ => {

@@ -1,6 +1,9 @@
 //! What can be tried again, and when: the part of retrying that knows the request.
 
-use super::{ReplayBody, RetryVerdict, Sent, Tries, replay::KeptBody};
+use super::{
+    ReplayBody, RetryVerdict, Sent, Tries,
+    replay::{BoxError, KeptBody},
+};
 use crate::{
     debug::debug,
     guard::{CallKind, Gate, GuardedBody, HttpPending, Plan, RequestKind, Resent, Ticket},
@@ -12,7 +15,7 @@ use http::{
 };
 use http_body::Body;
 use meshwise_core::{Attempt, CallEnd, Protocol, outcome::Health};
-use std::{error::Error, mem, sync::Arc};
+use std::{mem, sync::Arc};
 
 /// Tries requests of any kind again after each error, unless a guard refused; they must be [`Clone`],
 /// and safe to repeat.
@@ -42,8 +45,8 @@ impl<Req: Clone> RequestKind<Req> for AnyRetries {
         kept.0.clone()
     }
 
-    fn repeatable(_: &Self::Pending) -> bool {
-        true
+    fn harmless(kept: &Self::Pending) -> (bool, bool) {
+        (true, kept.0.is_some())
     }
 
     fn after(end: &CallEnd, _: &Self::Pending) -> RetryVerdict {
@@ -51,10 +54,6 @@ impl<Req: Clone> RequestKind<Req> for AnyRetries {
             RetryVerdict::Final if end.health() != Health::NotAsked => RetryVerdict::Again(None),
             verdict => verdict,
         }
-    }
-
-    fn may_overlap(kept: &Self::Pending) -> bool {
-        kept.0.is_some()
     }
 }
 
@@ -129,27 +128,10 @@ pub struct KeptRequest<B> {
     body: KeptBody<B>,
 }
 
-impl<B> KeptRequest<B> {
-    /// Tells whether doing it twice does no harm: one after the other, or at a time.
-    fn harmless(&self) -> (bool, bool) {
-        if self.tries.keep().is_none() {
-            return (false, false);
-        }
-        let head = &self.head;
-        match (head.extensions.get(), self.http.protocol) {
-            (Some(Idempotent(marked)), _) => (*marked, *marked),
-            (None, Protocol::Http) => head.harmless(),
-            (None, _) => (self.listed, self.listed),
-        }
-    }
-}
-
 debug!("KeptRequest", [B] KeptRequest<B>, kept: "http" = kept.http);
 
-impl<const WATCHED: bool, B> RequestKind<Request<B>> for HttpRetries<WATCHED>
-where
-    B: Body + Unpin,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+impl<const WATCHED: bool, B: Body<Error: Into<BoxError>> + Unpin> RequestKind<Request<B>>
+    for HttpRetries<WATCHED>
 {
     type Request = Request<ReplayBody<B>>;
     type Pending = KeptRequest<B>;
@@ -165,9 +147,15 @@ where
 
     #[inline(always)]
     fn fill(request: &Request<B>, kept: &mut KeptRequest<B>) {
-        if kept.tries.keep().is_some() {
-            kept.head.fill(request);
+        if kept.tries.keep().is_none() {
+            return;
         }
+        if !request.extensions().is_empty() {
+            kept.head.extensions = request.extensions().clone();
+            kept.http.resent = kept.head.extensions.get::<Resent>().is_some();
+            kept.tries.were_before(kept.head.tried());
+        }
+        kept.head.fill(request);
     }
 
     #[inline(always)]
@@ -187,9 +175,8 @@ where
 
     fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
         kept.tries.keep()?;
-        let head = &kept.head;
-        let mut request = head.request(kept.body.again()?)?;
-        let tried = head.tried().saturating_add(attempt);
+        let mut request = kept.head.request(kept.body.again()?)?;
+        let tried = kept.head.tried().saturating_add(attempt);
         request.extensions_mut().insert(Attempt(tried));
         if kept.tries.unsent > 0 {
             request.extensions_mut().insert(Resent);
@@ -197,29 +184,23 @@ where
         Some(request)
     }
 
-    fn streams(kept: &KeptRequest<B>) -> bool {
-        kept.http.streaming
-    }
-
-    fn repeatable(kept: &KeptRequest<B>) -> bool {
-        kept.harmless().0
-    }
-
-    fn resent(kept: &KeptRequest<B>) -> bool {
-        kept.head.extensions.get::<Resent>().is_some()
-    }
-
-    fn may_overlap(kept: &KeptRequest<B>) -> bool {
+    fn harmless(kept: &KeptRequest<B>) -> (bool, bool) {
+        let (repeatable, at_a_time) = match (kept.head.extensions.get(), kept.http.protocol) {
+            _ if kept.tries.keep().is_none() => (false, false),
+            (Some(Idempotent(marked)), _) => (*marked, *marked),
+            (None, Protocol::Http) => kept.head.harmless(),
+            (None, _) => (kept.listed, kept.listed),
+        };
         // A stream has only one reader.
-        kept.harmless().1 && matches!(kept.body, KeptBody::Whole(_))
+        (repeatable, at_a_time && matches!(kept.body, KeptBody::Whole(_)))
+    }
+
+    fn http(kept: &KeptRequest<B>) -> HttpPending {
+        kept.http
     }
 
     fn sent(kept: &KeptRequest<B>) -> Option<Sent> {
         kept.body.sent()
-    }
-
-    fn tried(kept: &KeptRequest<B>) -> u32 {
-        kept.head.tried()
     }
 
     #[inline]
@@ -232,10 +213,8 @@ where
     }
 }
 
-impl<B, RB, P: Plan> CallKind<Request<B>, Response<RB>, P> for HttpRetries
-where
-    B: Body + Unpin,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+impl<B: Body<Error: Into<BoxError>> + Unpin, RB, P: Plan> CallKind<Request<B>, Response<RB>, P>
+    for HttpRetries
 {
     type Response = Response<RB>;
 
@@ -245,7 +224,7 @@ where
         response: &Response<RB>,
         ticket: &mut Ticket<P>,
     ) -> RetryVerdict {
-        let verdict = kept.http.answered(response, || kept.harmless().0, ticket);
+        let verdict = kept.http.answered(response, || Self::harmless(kept).0, ticket);
         if ticket.head.is_some_and(|head| head.is_success()) {
             // The body is not watched: so far as retries can tell, it went well.
             ticket.well();
@@ -262,10 +241,8 @@ where
     }
 }
 
-impl<B, RB: Body, P: Plan> CallKind<Request<B>, Response<RB>, P> for HttpRetries<true>
-where
-    B: Body + Unpin,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+impl<B: Body<Error: Into<BoxError>> + Unpin, RB: Body, P: Plan>
+    CallKind<Request<B>, Response<RB>, P> for HttpRetries<true>
 {
     type Response = Response<GuardedBody<RB, P>>;
 
@@ -275,7 +252,7 @@ where
         response: &Response<RB>,
         ticket: &mut Ticket<P>,
     ) -> RetryVerdict {
-        kept.http.answered(response, || kept.harmless().0, ticket)
+        kept.http.answered(response, || Self::harmless(kept).0, ticket)
     }
 
     #[inline(always)]
@@ -300,9 +277,8 @@ struct KeptHead {
     extensions: Extensions,
 }
 
-/// A path and query.
+/// A path and query, if there is one.
 enum KeptPath {
-    None,
     /// Copied: a second reference to bytes that had one so far costs an allocation.
     Short {
         length: u8,
@@ -315,24 +291,22 @@ enum KeptPath {
 const SHORT: usize = 46;
 
 impl KeptPath {
-    #[inline(always)]
+    #[inline]
     fn fill(&mut self, path: &PathAndQuery) {
         let bytes = path.as_str().as_bytes();
-        if bytes.len() > SHORT {
-            *self = Self::Shared(path.clone());
-            return;
-        }
-        *self = Self::Short { length: bytes.len() as u8, text: [0; SHORT] };
-        if let Self::Short { text, .. } = self
+        if let Self::Short { length, text } = self
             && let Some(place) = text.get_mut(..bytes.len())
         {
             place.copy_from_slice(bytes);
+            *length = bytes.len() as u8;
+        } else {
+            *self = Self::Shared(path.clone());
         }
     }
 
     fn path(&self) -> Option<PathAndQuery> {
         match self {
-            Self::None => None,
+            Self::Short { length: 0, .. } => None,
             Self::Short { length, text } => text.get(..usize::from(*length))?.try_into().ok(),
             Self::Shared(path) => Some(path.clone()),
         }
@@ -340,20 +314,20 @@ impl KeptPath {
 }
 
 impl KeptHead {
-    #[inline(always)]
+    #[inline]
     fn new<B>(request: &Request<B>) -> Self {
         Self {
             method: request.method().clone(),
             scheme: None,
             authority: None,
-            path: KeptPath::None,
+            path: KeptPath::Short { length: 0, text: [0; SHORT] },
             version: request.version(),
             headers: None,
             extensions: Extensions::new(),
         }
     }
 
-    /// Keeps what most requests have not, each in its place: made apart, all of it would be moved there.
+    /// Keeps the rest in its place: what is returned is moved, there or not.
     #[inline(always)]
     fn fill<B>(&mut self, request: &Request<B>) {
         let (uri, headers) = (request.uri(), request.headers());
@@ -365,9 +339,6 @@ impl KeptHead {
         }
         if !headers.is_empty() {
             self.headers = Some(pairs(headers));
-        }
-        if !request.extensions().is_empty() {
-            self.extensions = request.extensions().clone();
         }
         if let Some(path) = uri.path_and_query() {
             self.path.fill(path);
@@ -427,6 +398,7 @@ mod tests {
             request.headers_mut().get_mut("x-b").unwrap().set_sensitive(true);
             let mut kept = KeptHead::new(&request);
             kept.fill(&request);
+            kept.extensions = request.extensions().clone();
             let again = kept.request(()).unwrap();
             assert_eq!(again.uri(), request.uri());
             assert_eq!(again.uri().to_string(), request.uri().to_string());

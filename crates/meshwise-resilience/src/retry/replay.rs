@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Says how far the body of a request has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,11 +119,7 @@ impl<B> KeptBody<B> {
     pub(super) const EMPTY: Self = Self::Whole(Bytes::new());
 }
 
-impl<B> ReplayBody<B>
-where
-    B: Body + Unpin,
-    B::Error: Into<BoxError>,
-{
+impl<B: Body<Error: Into<BoxError>> + Unpin> ReplayBody<B> {
     /// Keeps a body of up to `limit` bytes, that of a call which must not be made twice, too: the
     /// peer may say that it never saw it (`REFUSED_STREAM`), after some of it was sent. Without a
     /// limit nothing is kept, and a stream is followed only.
@@ -238,11 +234,7 @@ impl<B> KeptBody<B> {
     }
 }
 
-impl<B> Reader<B>
-where
-    B: Body + Unpin,
-    B::Error: Into<BoxError>,
-{
+impl<B: Body<Error: Into<BoxError>> + Unpin> Reader<B> {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         // Held while the source is polled. No one else waits for it, unless the call is being tried
         // again at this moment.
@@ -353,11 +345,7 @@ impl<B: Body> Flow<B> {
 #[error("the request's body is being sent with another attempt")]
 struct Superseded;
 
-impl<B> Body for ReplayBody<B>
-where
-    B: Body + Unpin,
-    B::Error: Into<BoxError>,
-{
+impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ReplayBody<B> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -398,15 +386,14 @@ where
                 }
                 let kept = flow.kept.get(reader.at as usize..).unwrap_or_default();
                 let kept: u64 = kept.iter().map(|piece| piece.len() as u64).sum();
-                let rest = match flow.state {
+                let mut hint = match flow.state {
                     FlowState::Ended => SizeHint::with_exact(0),
                     FlowState::Keeping | FlowState::Gone => flow.source.size_hint(),
                 };
-                let mut hint = SizeHint::new();
-                if let Some(upper) = rest.upper() {
+                if let Some(upper) = hint.upper() {
                     hint.set_upper(kept.saturating_add(upper));
                 }
-                hint.set_lower(kept.saturating_add(rest.lower()));
+                hint.set_lower(kept.saturating_add(hint.lower()));
                 hint
             }
         }
