@@ -411,6 +411,6 @@ async fn the_clients_of_a_peer_share_its_guards() {
     assert_eq!(breaker(&mesh).calls, 3, "one breaker counts them all");
     let unequal = mesh.client("next").with_base_url(served.url(""));
     let error = unequal.with_guards(PeerConfig::without_breaker).build().expect_err("unequal");
-    let said = meshwise::core::internal::error_chain(&error).into_owned();
+    let said = meshwise::core::internal::error_chain(&error);
     assert!(said.contains("`next`") && said.contains("breaker"), "{said}");
 }

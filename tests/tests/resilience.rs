@@ -348,7 +348,7 @@ async fn settings_that_make_no_sense_say_what_is_allowed() {
         .client("stock")
         .with_guards(|guards| guards.with_breaker(BreakerConfig::new().with_failure_rate(1.5)));
     let error = bad.build().expect_err("a rate over 1");
-    let chain = meshwise::core::internal::error_chain(&error).into_owned();
+    let chain = meshwise::core::internal::error_chain(&error);
     assert!(chain.contains("stock") && chain.contains("1.5"), "{chain}");
 }
 
