@@ -83,7 +83,7 @@ impl RetryConfig {
     pub(crate) fn backoff(&self, failures_before: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(failures_before.min(31));
         let most = self.first.saturating_mul(doubled).min(self.longest);
-        most.mul_f64(random::f64().clamp(0.0, 1.0))
+        random::part_of(most)
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{
 };
 use meshwise_core::{
     CallEnd,
-    internal::Limits,
+    internal::{Limits, random::part_of},
     outcome::{Health, RetryAfter, Retryable},
     settings::{RetrySettings, Size},
 };
@@ -391,7 +391,7 @@ impl Backoff {
     /// Draws the wait before the retry of this number (1 is the first).
     fn wait(&self, retry: u32) -> Duration {
         let longest = self.longest(retry);
-        if self.jitter { up_to(longest) } else { longest }
+        if self.jitter { part_of(longest) } else { longest }
     }
 
     /// Draws the wait before the retry of this number, where the peer asked for one by
@@ -407,7 +407,7 @@ impl Backoff {
         if !self.jitter {
             return asked;
         }
-        asked.saturating_add(up_to((asked / 5).max(self.longest(1))))
+        asked.saturating_add(part_of((asked / 5).max(self.longest(1))))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -417,11 +417,6 @@ impl Backoff {
         let allowed = format!("at least retry.backoff.base ({:?})", self.base);
         Err(ConfigError::new("retry.backoff.max", format_args!("{:?}", self.max), allowed))
     }
-}
-
-fn up_to(longest: Duration) -> Duration {
-    let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-    Duration::from_nanos(meshwise_core::internal::random::up_to(nanos))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use rand::{RngCore, SeedableRng, rngs::SmallRng};
 use std::{
     cell::RefCell,
     hash::{BuildHasher, RandomState},
+    time::Duration,
 };
 
 /// How many numbers are drawn from one seed: the system call then costs each less than 1 ns.
@@ -62,6 +63,12 @@ pub fn f64() -> f64 {
 pub fn up_to(max: u64) -> u64 {
     // Multiply and shift: even to within 2^-64 of a share.
     ((u128::from(u64()) * (u128::from(max) + 1)) >> 64) as u64
+}
+
+/// Returns a random part of a time, none and all of it included.
+#[must_use]
+pub fn part_of(time: Duration) -> Duration {
+    Duration::from_nanos(up_to(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 fn seeded(generator: &mut Option<Generator>) -> &mut SmallRng {

@@ -21,7 +21,7 @@ use http::{
 use meshwise_core::{
     CallInfo, Deadline, Protocol,
     internal::{HeaderFilter, Limits, clock, read_timeouts},
-    propagation::{Incoming, Sampling},
+    propagation::Sampling,
 };
 use meshwise_metrics::internal::{CallCost, HttpServerSeries};
 use meshwise_trace::Started;
@@ -204,10 +204,11 @@ impl Came {
     ) -> Self {
         let shared = &config.telemetry.0;
         let incoming = shared.propagators.extract_with(headers, filter);
-        let (parent, link) = server_parent(config, &incoming);
         let (baggage, mut info) = (Context::new(), CallInfo::default());
         if config.mode == ServerMode::Edge {
-            return Self { parent, link, baggage, info, declined: false };
+            let link = incoming.parent.as_ref();
+            let link = link.map(|parent| convert::span_context(parent, parent.flags.is_sampled()));
+            return Self { parent: SpanContext::NONE, link, baggage, info, declined: false };
         }
         if let Some(caller) = &incoming.caller {
             let asked = caller.api_version.as_deref();
@@ -228,12 +229,18 @@ impl Came {
         if let Some(timeout) = limit {
             info.set_limit(started, timeout);
         }
-        if let Some(parent) = &incoming.parent {
+        let parent = incoming.parent.as_ref().map_or(SpanContext::NONE, |parent| {
             info.trace_state = parent.state.clone();
-        }
+            let sampled = match (parent.sampling, &shared.tracing) {
+                (Sampling::Deferred, Some(tracing)) => tracing.decide_root(parent.trace_id),
+                (Sampling::Deferred | Sampling::NotSampled, _) => false,
+                (Sampling::Sampled | Sampling::Debug, _) => true,
+            };
+            convert::span_context(parent, sampled)
+        });
         Self {
             parent,
-            link,
+            link: None,
             baggage: convert::with_baggage(baggage, &incoming.baggage),
             info,
             declined: incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled,
@@ -249,24 +256,6 @@ impl Came {
             _ => Some(self.baggage.with_value(name.give(self.info))),
         }
     }
-}
-
-/// Decides which span the server's becomes a child of, or only links to.
-fn server_parent(
-    config: &ServerConfig,
-    incoming: &Incoming<'_>,
-) -> (SpanContext, Option<SpanContext>) {
-    let Some(parent) = &incoming.parent else { return (SpanContext::NONE, None) };
-    if config.mode == ServerMode::Edge {
-        let link = convert::span_context(parent, parent.flags.is_sampled());
-        return (SpanContext::NONE, Some(link));
-    }
-    let sampled = match (parent.sampling, &config.telemetry.0.tracing) {
-        (Sampling::Deferred, Some(tracing)) => tracing.decide_root(parent.trace_id),
-        (Sampling::Deferred | Sampling::NotSampled, _) => false,
-        (Sampling::Sampled | Sampling::Debug, _) => true,
-    };
-    (convert::span_context(parent, sampled), None)
 }
 
 /// Gathers what limits the call, so that an end that comes at a limit is known as one.
