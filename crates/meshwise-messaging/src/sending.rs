@@ -91,7 +91,8 @@ impl Sending {
                     Operation::Send => SpanKind::Producer,
                     Operation::Request => SpanKind::Client,
                 };
-                let build = || {
+                let build = |mut list| {
+                    attributes(producer, operation, messages, &mut list);
                     let now = clock::wall_time(began);
                     recorded_at = Some(now);
                     let name = match operation {
@@ -101,7 +102,7 @@ impl Sending {
                     SpanBuilder {
                         span_kind: Some(kind),
                         start_time: Some(now),
-                        attributes: Some(attributes(producer, operation, messages)),
+                        attributes: Some(list),
                         ..SpanBuilder::from_name(String::from(name))
                     }
                 };
@@ -344,9 +345,14 @@ impl Sending {
     }
 }
 
-fn attributes(producer: &Producer, operation: Operation, messages: Option<u32>) -> Vec<KeyValue> {
+fn attributes(
+    producer: &Producer,
+    operation: Operation,
+    messages: Option<u32>,
+    list: &mut Vec<KeyValue>,
+) {
     let parts = &producer.0;
-    let mut list = Vec::with_capacity(10);
+    list.reserve(10);
     list.extend([
         KeyValue::new(names::MESSAGING_SYSTEM_NAME, parts.system.as_str()),
         KeyValue::new(names::MESSAGING_DESTINATION_NAME, Arc::clone(&parts.destination)),
@@ -356,7 +362,6 @@ fn attributes(producer: &Producer, operation: Operation, messages: Option<u32>) 
     if let Some(messages) = messages {
         list.push(KeyValue::new(names::MESSAGING_BATCH_MESSAGE_COUNT, i64::from(messages)));
     }
-    list
 }
 
 impl Drop for Sending {

@@ -6,6 +6,7 @@ use crate::{
     logged::Logged,
     names,
     scrub::Scrub,
+    spare::{self, SpanBox},
 };
 use futures_util::future::BoxFuture;
 use meshwise_core::{DropReason, Redaction, Signal, SignalReport, internal::queue::Block};
@@ -95,13 +96,13 @@ impl Sink<EndedSpans> for ScrubbingSink {
 /// Spans that have ended, in their order, and events of theirs that are still to be made.
 #[derive(Debug, Default)]
 pub(crate) struct EndedSpans {
-    spans: Vec<SpanData>,
+    spans: Vec<SpanBox>,
     logged: Logged,
 }
 
 impl EndedSpans {
     /// Makes the events.
-    fn made(self) -> Vec<SpanData> {
+    fn made(self) -> Vec<SpanBox> {
         let Self { mut spans, logged } = self;
         for (number, event) in logged.made() {
             if let Some(span) = spans.get_mut(number) {
@@ -188,14 +189,18 @@ impl BatchProcessor {
 
     /// Queues a span, sampled or not, with events that are still to be made.
     #[inline]
-    pub(crate) fn push(&self, span: SpanData, logged: Option<&mut Logged>) {
+    pub(crate) fn push(&self, span: SpanBox, logged: Option<&mut Logged>) {
+        let mut span = Some(span);
         self.batcher.push(|block| {
-            // The span first: each hand through which it goes may copy it.
-            block.spans.push(span);
+            block.spans.extend(span.take());
             if let Some(logged) = logged {
                 block.logged.append(logged, block.spans.len() - 1);
             }
         });
+        // One for which there was no room.
+        if let Some(lost) = span {
+            spare::keep(lost);
+        }
     }
 }
 
@@ -204,7 +209,7 @@ impl SpanProcessor for BatchProcessor {
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && !is_exporting() {
-            self.push(span, None);
+            self.push(Box::new(span), None);
         }
     }
 
@@ -274,7 +279,7 @@ mod tests {
                 let values = ToldValues { text, values, errors: Vec::new() };
                 logged.push(&METADATA, SystemTime::UNIX_EPOCH, &values);
             }
-            all.spans.push(span_data(&number.to_string()));
+            all.spans.push(Box::new(span_data(&number.to_string())));
             all.logged.append(&mut logged, all.spans.len() - 1);
             assert_eq!(logged.len(), 0);
             logged.keep();
@@ -282,7 +287,7 @@ mod tests {
         all
     }
 
-    fn assert_whole(spans: &[SpanData], numbers: std::ops::Range<i64>) {
+    fn assert_whole(spans: &[SpanBox], numbers: std::ops::Range<i64>) {
         assert_eq!(spans.len() as i64, numbers.end - numbers.start);
         for (span, number) in spans.iter().zip(numbers) {
             assert_eq!(span.name, number.to_string());

@@ -210,6 +210,8 @@ mod sampler;
 #[cfg(feature = "pipeline")]
 mod scrub;
 #[cfg(feature = "pipeline")]
+mod spare;
+#[cfg(feature = "pipeline")]
 mod start;
 #[cfg(feature = "pipeline")]
 mod tail;
@@ -224,7 +226,7 @@ pub use recording::Recording;
 #[cfg(not(feature = "pipeline"))]
 #[doc(hidden)]
 pub use nowhere::{
-    CallSpan, CallSpanGuard, MeshSpan, Started, Tracing, as_owner, with_plain_values,
+    CallSpan, CallSpanGuard, MeshSpan, Started, Tracing, end_as_owner, with_plain_values,
 };
 
 #[cfg(feature = "pipeline")]
@@ -247,7 +249,7 @@ pub use self::{
     call_span::{CallSpan, CallSpanGuard},
     on_demand::with_plain_values,
     start::Started,
-    tracer::{MeshSpan, as_owner},
+    tracer::{MeshSpan, end_as_owner},
 };
 #[cfg(feature = "pipeline")]
 #[doc(hidden)]

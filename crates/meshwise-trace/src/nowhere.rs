@@ -5,7 +5,7 @@ use crate::ids;
 use meshwise_core::{Signal, SignalReport, TraceId, internal::LossCounters};
 use opentelemetry::{
     Context, KeyValue,
-    trace::{self as otel, SpanBuilder, SpanContext, Status},
+    trace::{self as otel, SpanBuilder, SpanContext, SpanRef, Status},
 };
 use std::{
     borrow::Cow,
@@ -36,7 +36,7 @@ impl Tracing {
         &self,
         parent: &SpanContext,
         _context: impl Fn() -> Context,
-        _build: impl FnOnce() -> SpanBuilder,
+        _build: impl FnOnce(Vec<KeyValue>) -> SpanBuilder,
     ) -> Started {
         let sampled = if parent.is_valid() { parent.is_sampled() } else { self.enabled };
         Started::Unrecorded(below(parent, sampled))
@@ -161,9 +161,13 @@ impl otel::Span for MeshSpan {
     }
 }
 
-/// Runs what says how a call went.
-pub fn as_owner<T>(work: impl FnOnce() -> T) -> T {
-    work()
+/// Has no span to end.
+pub fn end_as_owner(
+    _: &SpanRef<'_>,
+    _: Option<String>,
+    _: Option<SystemTime>,
+    _: impl FnOnce(&mut Vec<KeyValue>),
+) {
 }
 
 /// Has an event logged whose values are texts and numbers.
@@ -204,7 +208,7 @@ mod tests {
     use super::*;
 
     fn ids(tracing: &Tracing, parent: &SpanContext) -> SpanContext {
-        match tracing.start(parent, Context::new, || unreachable!("nothing records")) {
+        match tracing.start(parent, Context::new, |_| unreachable!("nothing records")) {
             Started::Recorded(span) => match span.never {},
             Started::Unrecorded(ids) => ids,
         }

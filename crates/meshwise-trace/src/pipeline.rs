@@ -15,7 +15,7 @@ use crate::{
 use meshwise_core::{Signal, SignalReport, TraceId, internal::LossCounters};
 use meshwise_otlp::internal as wait;
 use opentelemetry::{
-    Context, InstrumentationScope,
+    Context, InstrumentationScope, KeyValue,
     trace::{SpanBuilder, SpanContext, TracerProvider},
 };
 use opentelemetry_sdk::{
@@ -131,8 +131,8 @@ impl Tracing {
         &self.inner.tracer
     }
 
-    /// Starts a span of meshwise's layers, below `parent`; `build` makes its name and attributes, and
-    /// is only called if the span records.
+    /// Starts a span of meshwise's layers, below `parent`; `build` makes its name and attributes,
+    /// these in the empty list that it is given, and is only called if the span records.
     ///
     /// The sampler decides before anything is made; a custom one sees what `build` makes. `parent` is
     /// the span in the context that `context` makes, which is asked for where the SDK needs one;
@@ -143,7 +143,7 @@ impl Tracing {
         &self,
         parent: &SpanContext,
         context: impl Fn() -> Context,
-        build: impl FnOnce() -> SpanBuilder,
+        build: impl FnOnce(Vec<KeyValue>) -> SpanBuilder,
     ) -> Started {
         start::start(&self.inner.tracer, parent, context, build)
     }

@@ -5,6 +5,7 @@ use crate::{
     decision::say_random,
     export::Output,
     logged::Logged,
+    spare::SpanBox,
     tail::{Tail, TailConfig},
 };
 use meshwise_core::SignalReport;
@@ -57,9 +58,8 @@ impl Processor {
     }
 
     /// Takes a finished span, with events that are still to be made.
-    ///
-    /// The usual case goes the shortest way: each hand through which a span goes may copy it.
-    pub(crate) fn ended(&self, span: SpanData, logged: Option<&mut Logged>) {
+    #[inline]
+    pub(crate) fn ended(&self, span: SpanBox, logged: Option<&mut Logged>) {
         match &*self.outputs {
             [Output::Batch(batch)] if span.span_context.is_sampled() => batch.push(span, logged),
             _ => self.ended_otherwise(span, logged),
@@ -91,7 +91,7 @@ impl Processor {
     }
 
     #[inline(never)]
-    fn ended_otherwise(&self, mut span: SpanData, logged: Option<&mut Logged>) {
+    fn ended_otherwise(&self, mut span: SpanBox, logged: Option<&mut Logged>) {
         if let Some(logged) = logged {
             logged.make_all(&mut span.events.events);
         }
@@ -103,7 +103,7 @@ impl Processor {
     }
 
     #[inline(never)]
-    fn export_to_all(&self, span: SpanData) {
+    fn export_to_all(&self, span: SpanBox) {
         let Some((last, others)) = self.outputs.split_last() else { return };
         for output in others {
             output.push(span.clone());
@@ -131,7 +131,7 @@ impl SpanProcessor for Processor {
         if span.parent_span_id == SpanId::INVALID {
             span.span_context = say_random(&span.span_context);
         }
-        self.ended(span, None);
+        self.ended(Box::new(span), None);
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -1,22 +1,22 @@
 //! The record of a span that this pipeline starts itself, straight into its processor.
 //!
 //! The SDK's span would be the same data behind another sampler, another id generator and two more
-//! reference counts; it stays for tracers of its own provider and for samplers of one's own. What this
-//! saves: some 700 instructions of "server, sampled, no log line" (docs/performance.md).
+//! reference counts; it stays for tracers of its own provider and for samplers of one's own.
 
 use crate::{
     ids,
     logged::{Logged, made},
     processor::Processor,
     scrub::unique,
+    spare::{self, SpanBox, has_texts_of},
 };
 use meshwise_core::internal::told::ToldValues;
 use opentelemetry::{
     InstrumentationScope, KeyValue,
     trace::{Event, Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceId},
 };
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
-use std::{borrow::Cow, sync::Arc, time::SystemTime};
+use opentelemetry_sdk::trace::{SpanData, SpanLimits};
+use std::{borrow::Cow, mem, sync::Arc, time::SystemTime};
 use tracing::Metadata;
 
 /// What all records of one scope share.
@@ -51,7 +51,7 @@ impl Recorder {
 pub(crate) struct Record {
     /// Its ids stay when it has ended.
     span_context: SpanContext,
-    data: Option<SpanData>,
+    data: Option<SpanBox>,
     /// Whether it has as many attributes as it may, and each once: then no more can come.
     is_full: bool,
     /// Events that came after those of the data.
@@ -60,11 +60,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Starts a span below `parent`, or one that begins a trace if that is not valid.
+    /// Starts a span below `parent`, or one that begins a trace if that is not valid; `build` is given a
+    /// list to put its attributes into, with room where a span before has left some.
     #[inline]
     pub(crate) fn start(
         recorder: &Arc<Recorder>,
-        builder: SpanBuilder,
+        build: impl FnOnce(Vec<KeyValue>) -> SpanBuilder,
         parent: &SpanContext,
         own: (TraceId, SpanId),
         sampled: bool,
@@ -72,25 +73,22 @@ impl Record {
         let span_context = ids::below(parent, own, sampled);
         recorder.processor.started(&span_context, parent);
         let limits = &recorder.limits;
+        let mut data = spare::take();
+        let builder = build(mem::take(&mut data.attributes));
         let SpanBuilder { name, start_time, span_kind, attributes, links, events, .. } = builder;
-        let mut attributes = attributes.unwrap_or_default();
-        let dropped_attributes_count = cut(&mut attributes, limits.max_attributes_per_span);
         let start_time = start_time.unwrap_or_else(opentelemetry::time::now);
-        let mut data = SpanData {
-            span_context: span_context.clone(),
-            parent_span_id: parent.span_id(),
-            parent_span_is_remote: parent.is_valid() && parent.is_remote(),
-            span_kind: span_kind.unwrap_or(SpanKind::Internal),
-            name,
-            start_time,
-            end_time: start_time,
-            attributes,
-            dropped_attributes_count,
-            events: SpanEvents::default(),
-            links: SpanLinks::default(),
-            status: Status::Unset,
-            instrumentation_scope: recorder.scope.clone(),
-        };
+        data.attributes = attributes.unwrap_or_default();
+        data.dropped_attributes_count = cut(&mut data.attributes, limits.max_attributes_per_span);
+        data.span_context = span_context.clone();
+        data.parent_span_id = parent.span_id();
+        data.parent_span_is_remote = parent.is_valid() && parent.is_remote();
+        data.span_kind = span_kind.unwrap_or(SpanKind::Internal);
+        data.name = name;
+        data.start_time = start_time;
+        data.end_time = start_time;
+        if !has_texts_of(&data.instrumentation_scope, &recorder.scope) {
+            data.instrumentation_scope = recorder.scope.clone();
+        }
         events.into_iter().flatten().for_each(|event| add_event(&mut data, limits, event));
         links.into_iter().flatten().for_each(|link| add_link(&mut data, limits, link));
         let recorder = Arc::clone(recorder);
@@ -164,6 +162,18 @@ impl Record {
                 true => data.attributes.push(attribute),
                 false => set_in_full(data, &mut self.is_full, limit, attribute),
             }
+        }
+    }
+
+    /// Moves attributes out of a list.
+    #[inline]
+    pub(crate) fn append(&mut self, last: &mut Vec<KeyValue>) {
+        let limit = self.recorder.limits.max_attributes_per_span as usize;
+        match &mut self.data {
+            Some(data) if data.attributes.len() + last.len() <= limit => {
+                data.attributes.append(last);
+            }
+            _ => self.set_attributes(last.drain(..)),
         }
     }
 

@@ -12,14 +12,13 @@ use crate::{
     tracer::{MeshSpan, MeshTracer},
 };
 use opentelemetry::{
-    Context,
+    Context, KeyValue,
     trace::{Span as _, SpanBuilder, SpanContext, TraceContextExt, TraceId},
 };
 use opentelemetry_sdk::trace::SamplingDecision;
 
 /// Holds what came of starting a span (complete by nature). Made by
 /// [`Tracing::start`](crate::Tracing::start).
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once; a box would cost more")]
 #[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 #[derive(Debug)]
 pub enum Started {
@@ -50,16 +49,17 @@ fn unrecorded(trace_id: TraceId, parent: &SpanContext, sampled: bool) -> SpanCon
     ids::below(parent, (trace_id, random_span_id()), sampled)
 }
 
-/// Starts a span as the sampler decides; `build` is only called if it records.
+/// Starts a span as the sampler decides; `build` is given a list for its
+/// attributes, and only called if it records.
 #[inline]
 pub(crate) fn start(
     tracer: &MeshTracer,
     parent: &SpanContext,
     context: impl Fn() -> Context,
-    build: impl FnOnce() -> SpanBuilder,
+    build: impl FnOnce(Vec<KeyValue>) -> SpanBuilder,
 ) -> Started {
     let Some(sampler) = tracer.sampler() else {
-        return built(tracer.build_below(build(), parent, &context()), parent);
+        return built(tracer.build_below(build(Vec::new()), parent, &context()), parent);
     };
     let trace_id = ids::trace_of(parent);
     let recording = || context().span().is_recording();
@@ -80,9 +80,9 @@ pub(crate) fn start(
         }
         let own = (trace_id, random_span_id());
         let sampled = *decision == SamplingDecision::RecordAndSample;
-        return Started::Recorded(Record::start(recorder, build(), parent, own, sampled).into());
+        return Started::Recorded(Record::start(recorder, build, parent, own, sampled).into());
     }
-    let builder = build();
+    let builder = build(Vec::new());
     // Taken by `MeshIds`, unless the SDK has been shut down.
     decision::prepare(trace_id);
     let span = tracer.build_below(builder, parent, &context());
@@ -139,7 +139,7 @@ mod tests {
     fn start(tracing: &Tracing, parent: &SpanContext) -> (SpanContext, bool, bool) {
         let mut filled = false;
         let context = || Context::new().with_remote_span_context(parent.clone());
-        let started = tracing.start(parent, context, || {
+        let started = tracing.start(parent, context, |_| {
             filled = true;
             let builder = SpanBuilder::from_name("GET").with_kind(SpanKind::Server);
             builder.with_attributes(vec![KeyValue::new("k", "v")])
@@ -324,7 +324,7 @@ mod tests {
     fn a_custom_sampler_and_a_foreign_provider_have_their_say() {
         let custom = tracing(SamplerConfig::custom(ByName));
         assert!(start(&custom, &SpanContext::NONE).1);
-        let post = || SpanBuilder::from_name("POST");
+        let post = |_| SpanBuilder::from_name("POST");
         let other = custom.start(&SpanContext::NONE, Context::new, post);
         assert!(matches!(other, Started::Unrecorded(ids) if ids.is_valid()));
 

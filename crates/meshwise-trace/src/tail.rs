@@ -12,6 +12,7 @@ mod shard;
 pub(crate) use config::TailConfig;
 pub use config::TailLimits;
 
+use crate::spare::{self, SpanBox};
 use meshwise_core::{DropReason, Signal, SignalReport, internal::LossCounters};
 use opentelemetry::trace::{SpanContext, SpanId, Status};
 use opentelemetry_sdk::trace::SpanData;
@@ -84,7 +85,7 @@ impl Tail {
 
     /// Holds back a span that is not sampled, or hands it to `keep`, and with it, marked as
     /// sampled, what was held back of its trace.
-    pub(crate) fn ended(&self, span: SpanData, mut keep: impl FnMut(SpanData)) {
+    pub(crate) fn ended(&self, span: SpanBox, mut keep: impl FnMut(SpanBox)) {
         let trace_id = u128::from_be_bytes(span.span_context.trace_id().to_bytes());
         let is_root = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
         let reason = self.judge(&span, is_root);
@@ -102,6 +103,7 @@ impl Tail {
         self.bytes.fetch_sub(ended.freed, Relaxed);
         self.counters.dropped(DropReason::QueueFull, ended.lost);
         ended.kept.into_iter().for_each(&mut keep);
+        ended.forgotten.into_iter().for_each(spare::keep);
     }
 
     fn judge(&self, span: &SpanData, is_root: bool) -> Option<KeepReason> {

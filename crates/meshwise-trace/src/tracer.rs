@@ -21,10 +21,15 @@ use crate::{
 };
 use opentelemetry::{
     Context, InstrumentationScope, Key, KeyValue,
-    trace::{self as otel, SpanBuilder, SpanContext, Status, TraceContextExt as _},
+    trace::{self as otel, SpanBuilder, SpanContext, SpanRef, Status, TraceContextExt as _},
 };
 use opentelemetry_sdk::trace as sdk;
-use std::{borrow::Cow, cell::Cell, sync::Arc, time::SystemTime};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    sync::Arc,
+    time::SystemTime,
+};
 
 /// Marks the builder of an alias: as its name, and as its first attribute where a field could replace
 /// the name before the span starts.
@@ -42,11 +47,21 @@ thread_local! {
     static HUSHED: Cell<bool> = const { Cell::new(false) };
     /// The code that runs has the right to say how a call went.
     static OWNER: Cell<bool> = const { Cell::new(false) };
+    /// What the owner of a span says last of it.
+    static LAST: RefCell<Vec<KeyValue>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs what says how a call went: its status and its end, which no one else sets
-/// ([`MeshSpan::of_call`]).
-pub fn as_owner<T>(work: impl FnOnce() -> T) -> T {
+/// Ends a span that is left to the layer which started it ([`MeshSpan::of_call`]): adds the attributes that
+/// `last` lists, fails it if there is a description of the error, which may be empty, and ends it, now or at
+/// a time that is known.
+///
+/// All at once: one thing at a time, each would take the span's lock and find the span behind it.
+pub fn end_as_owner(
+    span: &SpanRef<'_>,
+    failure: Option<String>,
+    at: Option<SystemTime>,
+    last: impl FnOnce(&mut Vec<KeyValue>),
+) {
     struct OwnerBefore(bool);
     impl Drop for OwnerBefore {
         fn drop(&mut self) {
@@ -54,7 +69,26 @@ pub fn as_owner<T>(work: impl FnOnce() -> T) -> T {
         }
     }
     let _before = OwnerBefore(OWNER.replace(true));
-    work()
+    // A thread that is about to end has no list; what is said last is then lost, the span is not.
+    let _ending = LAST.try_with(|list| {
+        let mut list = list.borrow_mut();
+        list.clear();
+        last(&mut list);
+    });
+    if let Some(description) = failure {
+        span.set_status(Status::error(description));
+    }
+    match at {
+        Some(at) => span.end_with_timestamp(at),
+        None => span.end(),
+    }
+}
+
+/// Hands over what the owner has said last, if it is the owner that ends the span.
+fn last_words(take: impl FnOnce(&mut Vec<KeyValue>)) {
+    if OWNER.get() {
+        let _ending = LAST.try_with(|list| take(&mut list.borrow_mut()));
+    }
 }
 
 /// Says what the next builder is for that this thread asks a tracer for, or no longer.
@@ -157,11 +191,25 @@ impl otel::Tracer for MeshTracer {
             return MeshSpan(MeshSpanKind::Unrecorded(SpanContext::NONE), Ends::ByAnyone);
         }
         let parent = parent_cx.span();
-        match start::start(self, parent.span_context(), || parent_cx.clone(), || builder) {
+        match start::start(
+            self,
+            parent.span_context(),
+            || parent_cx.clone(),
+            |list| within(list, builder),
+        ) {
             Started::Recorded(span) => span,
             Started::Unrecorded(ids) => MeshSpan(MeshSpanKind::Unrecorded(ids), Ends::ByAnyone),
         }
     }
+}
+
+/// Puts a builder's attributes into a list that has room.
+fn within(mut list: Vec<KeyValue>, mut builder: SpanBuilder) -> SpanBuilder {
+    if let Some(own) = &mut builder.attributes {
+        list.append(own);
+    }
+    builder.attributes = Some(list);
+    builder
 }
 
 fn is_alias(builder: &SpanBuilder) -> bool {
@@ -186,15 +234,19 @@ enum MeshSpanKind {
     /// Recorded by this pipeline.
     Own(Record),
     /// Recorded by the SDK.
-    Recorded {
-        inner: sdk::Span,
-        /// The ids and flags of a span that begins a trace; the SDK knows those of any other.
-        root: Option<SpanContext>,
-    },
+    Recorded(Box<SdkSpan>),
     /// Only the ids.
     Unrecorded(SpanContext),
     /// Stands for the span of this context.
     Alias { of: Context, ids: SpanContext },
+}
+
+/// A span that the SDK records.
+#[derive(Debug)]
+struct SdkSpan {
+    inner: sdk::Span,
+    /// The ids and flags of a span that begins a trace; the SDK knows those of any other.
+    root: Option<SpanContext>,
 }
 
 impl From<Record> for MeshSpan {
@@ -204,7 +256,7 @@ impl From<Record> for MeshSpan {
 }
 
 impl MeshSpan {
-    /// Leaves the span's status and end to the layer that started it ([`as_owner`]): code of the call's
+    /// Leaves the span's status and end to the layer that started it ([`end_as_owner`]): code of the call's
     /// has the span at hand (`Context::current().span()`).
     #[must_use]
     #[inline]
@@ -222,7 +274,7 @@ impl MeshSpan {
         use otel::Span as _;
         let own = inner.span_context();
         let root = (begins_with_random_id && own.is_valid()).then(|| say_random(own));
-        Self(MeshSpanKind::Recorded { inner, root }, Ends::ByAnyone)
+        Self(MeshSpanKind::Recorded(Box::new(SdkSpan { inner, root })), Ends::ByAnyone)
     }
 
     /// Stands for the span of `of`; what was added before the start is handed on to it.
@@ -248,8 +300,8 @@ impl otel::Span for MeshSpan {
     ) {
         match &mut self.0 {
             MeshSpanKind::Own(record) => record.add_event(name.into(), timestamp, attributes),
-            MeshSpanKind::Recorded { inner, .. } => {
-                inner.add_event_with_timestamp(name, timestamp, attributes);
+            MeshSpanKind::Recorded(sdk) => {
+                sdk.inner.add_event_with_timestamp(name, timestamp, attributes);
             }
             MeshSpanKind::Unrecorded(_) => {}
             MeshSpanKind::Alias { of, .. } => {
@@ -261,8 +313,8 @@ impl otel::Span for MeshSpan {
     fn span_context(&self) -> &SpanContext {
         match &self.0 {
             MeshSpanKind::Own(record) => record.span_context(),
-            MeshSpanKind::Recorded { inner, root } => {
-                root.as_ref().unwrap_or_else(|| inner.span_context())
+            MeshSpanKind::Recorded(sdk) => {
+                sdk.root.as_ref().unwrap_or_else(|| sdk.inner.span_context())
             }
             MeshSpanKind::Unrecorded(ids) | MeshSpanKind::Alias { ids, .. } => ids,
         }
@@ -271,7 +323,7 @@ impl otel::Span for MeshSpan {
     fn is_recording(&self) -> bool {
         match &self.0 {
             MeshSpanKind::Own(record) => record.is_recording(),
-            MeshSpanKind::Recorded { inner, .. } => inner.is_recording(),
+            MeshSpanKind::Recorded(sdk) => sdk.inner.is_recording(),
             MeshSpanKind::Unrecorded(_) => false,
             MeshSpanKind::Alias { of, .. } => of.span().is_recording(),
         }
@@ -280,7 +332,7 @@ impl otel::Span for MeshSpan {
     fn set_attribute(&mut self, attribute: KeyValue) {
         match &mut self.0 {
             MeshSpanKind::Own(record) => record.set_attribute(attribute),
-            MeshSpanKind::Recorded { inner, .. } => inner.set_attribute(attribute),
+            MeshSpanKind::Recorded(sdk) => sdk.inner.set_attribute(attribute),
             MeshSpanKind::Unrecorded(_) => {}
             MeshSpanKind::Alias { .. } if HUSHED.get() => {}
             MeshSpanKind::Alias { of, .. } => of.span().set_attribute(attribute),
@@ -290,7 +342,7 @@ impl otel::Span for MeshSpan {
     fn set_attributes(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
         match &mut self.0 {
             MeshSpanKind::Own(record) => record.set_attributes(attributes),
-            MeshSpanKind::Recorded { inner, .. } => inner.set_attributes(attributes),
+            MeshSpanKind::Recorded(sdk) => sdk.inner.set_attributes(attributes),
             MeshSpanKind::Unrecorded(_) => {}
             MeshSpanKind::Alias { .. } if HUSHED.get() => {}
             MeshSpanKind::Alias { of, .. } => of.span().set_attributes(attributes),
@@ -314,7 +366,7 @@ impl otel::Span for MeshSpan {
         }
         match &mut self.0 {
             MeshSpanKind::Own(record) => record.set_status(status),
-            MeshSpanKind::Recorded { inner, .. } => inner.set_status(status),
+            MeshSpanKind::Recorded(sdk) => sdk.inner.set_status(status),
             MeshSpanKind::Unrecorded(_) | MeshSpanKind::Alias { .. } => {}
         }
     }
@@ -322,7 +374,7 @@ impl otel::Span for MeshSpan {
     fn update_name<T: Into<Cow<'static, str>>>(&mut self, new_name: T) {
         match &mut self.0 {
             MeshSpanKind::Own(record) => record.update_name(new_name.into()),
-            MeshSpanKind::Recorded { inner, .. } => inner.update_name(new_name),
+            MeshSpanKind::Recorded(sdk) => sdk.inner.update_name(new_name),
             MeshSpanKind::Unrecorded(_) => {}
             MeshSpanKind::Alias { of, .. } => of.span().update_name(new_name),
         }
@@ -331,7 +383,7 @@ impl otel::Span for MeshSpan {
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
         match &mut self.0 {
             MeshSpanKind::Own(record) => record.add_link(span_context, attributes),
-            MeshSpanKind::Recorded { inner, .. } => inner.add_link(span_context, attributes),
+            MeshSpanKind::Recorded(sdk) => sdk.inner.add_link(span_context, attributes),
             MeshSpanKind::Unrecorded(_) => {}
             MeshSpanKind::Alias { of, .. } => of.span().add_link(span_context, attributes),
         }
@@ -343,8 +395,14 @@ impl otel::Span for MeshSpan {
             return;
         }
         match &mut self.0 {
-            MeshSpanKind::Own(record) => record.end(timestamp),
-            MeshSpanKind::Recorded { inner, .. } => inner.end_with_timestamp(timestamp),
+            MeshSpanKind::Own(record) => {
+                last_words(|list| record.append(list));
+                record.end(timestamp);
+            }
+            MeshSpanKind::Recorded(sdk) => {
+                last_words(|list| sdk.inner.set_attributes(list.drain(..)));
+                sdk.inner.end_with_timestamp(timestamp);
+            }
             MeshSpanKind::Unrecorded(_) | MeshSpanKind::Alias { .. } => {}
         }
     }

@@ -1,6 +1,6 @@
 //! What ending a span costs the thread that ends it.
 
-use meshwise_core::Service;
+use meshwise_core::{DropReason, Service};
 use meshwise_trace::{BatchConfig, SamplerConfig, SpanExport, TraceConfig};
 use opentelemetry::{Context, InstrumentationScope, trace::TracerProvider as _};
 use opentelemetry_sdk::{
@@ -36,9 +36,19 @@ impl SpanExporter for Nowhere {
     }
 }
 
-fn ours(queue: usize) -> meshwise_trace::Tracing {
+/// Takes spans and never comes to an end with them.
+#[derive(Debug)]
+struct Stuck;
+
+impl SpanExporter for Stuck {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        std::future::pending().await
+    }
+}
+
+fn ours(queue: usize, exporter: impl SpanExporter + 'static) -> meshwise_trace::Tracing {
     TraceConfig::new(Service::new("orders", "1"))
-        .with_exporter(SpanExport::custom(Nowhere))
+        .with_exporter(SpanExport::custom(exporter))
         .with_batch(BatchConfig::new().with_queue_size(queue).with_batch_size(512))
         .build()
         .unwrap()
@@ -53,26 +63,31 @@ fn noop() -> SdkTracer {
     tracer
 }
 
-fn allocations(tracer: &impl opentelemetry::trace::Tracer) -> u64 {
-    for _ in 0..100 {
-        drop(tracer.start("work"));
-    }
-    allocation_counter::measure(|| {
-        for _ in 0..1_000 {
-            drop(tracer.start("work"));
-        }
-    })
-    .count_total
+/// Counts them once the first spans' places have come back: `settle` waits until those that have ended are
+/// exported. Before a batch is full none is, so that there are at least as many places.
+fn allocations(tracer: &impl opentelemetry::trace::Tracer, settle: impl Fn()) -> u64 {
+    let spans = |count: usize| (0..count).for_each(|_| drop(tracer.start("work")));
+    spans(1_100);
+    (0..10)
+        .map(|_| {
+            settle();
+            allocation_counter::measure(|| spans(100)).count_total
+        })
+        .sum()
 }
 
 #[test]
 fn ending_a_span_through_the_queue_allocates_nothing_more() {
-    let nothing = allocations(&noop());
-    let tracing = ours(4_096);
-    assert_eq!(allocations(tracing.tracer()), nothing);
+    let nothing = allocations(&noop(), || ());
+    let tracing = ours(4_096, Nowhere);
+    let flush = || tracing.provider().force_flush().unwrap();
+    assert_eq!(allocations(tracing.tracer(), flush), nothing);
     // A queue that is full costs nothing either.
-    let tracing = ours(512);
-    assert_eq!(allocations(tracing.tracer()), nothing);
+    let tracing = ours(512, Stuck);
+    assert_eq!(allocations(tracing.tracer(), || ()), nothing);
+    assert!(tracing.report().dropped_because(DropReason::QueueFull) >= 1_000);
+    // To shut it down would take the exporter's whole time.
+    std::mem::forget(tracing);
 }
 
 #[test]
@@ -82,7 +97,7 @@ fn a_span_that_is_not_sampled_allocates_nothing() {
         .with_sampler(SamplerConfig::parent_based(SamplerConfig::ratio(0.0)))
         .build()
         .unwrap();
-    assert_eq!(allocations(tracing.tracer()), 0);
+    assert_eq!(allocations(tracing.tracer(), || ()), 0);
 }
 
 fn time(name: &str, tracer: &(impl opentelemetry::trace::Tracer + Sync), threads: usize) {
@@ -107,7 +122,7 @@ fn time(name: &str, tracer: &(impl opentelemetry::trace::Tracer + Sync), threads
 fn compare_with_the_sdk() {
     for threads in [1, 2, 4] {
         time("no-op processor", &noop(), threads);
-        let tracing = ours(2_048);
+        let tracing = ours(2_048, Nowhere);
         time("ours", tracing.tracer(), threads);
         println!("{:>26} {}", "", tracing.report());
         let sdk = SdkTracerProvider::builder()

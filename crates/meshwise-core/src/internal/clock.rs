@@ -16,7 +16,7 @@ const TRIES: u32 = 4;
 /// Readings that are as close as that are good enough.
 const CLOSE: Duration = Duration::from_micros(1);
 
-static CLOCKS: LazyLock<Clocks> = LazyLock::new(|| Clocks::new(Instant::now()));
+static CLOCKS: Clocks = Clocks::new();
 
 /// Returns what the wall clock shows (or showed, or will show) at a moment.
 ///
@@ -32,7 +32,14 @@ static CLOCKS: LazyLock<Clocks> = LazyLock::new(|| Clocks::new(Instant::now()));
 /// ```
 #[must_use]
 pub fn wall_time(at: Instant) -> SystemTime {
-    CLOCKS.wall_time(at)
+    wall_time_at(nanos(at))
+}
+
+/// As [`wall_time`], of a moment as [`nanos`] counts it.
+#[must_use]
+#[inline]
+pub fn wall_time_at(nanos: u64) -> SystemTime {
+    CLOCKS.wall_time(nanos)
 }
 
 /// Moments are counted from a day before the process first asked: tests may pause a clock before that.
@@ -64,33 +71,28 @@ pub fn instant(nanos: u64) -> Instant {
 
 /// Ties the two clocks together.
 struct Clocks {
-    base: Instant,
-    /// What the wall clock showed at `base`, in nanoseconds since 1970; 0 if it was not read yet.
+    /// What the wall clock showed at [`nanos`]' zero, in nanoseconds since 1970; 0 if it was not read yet.
     epoch: AtomicU64,
-    /// When the clocks were compared, in nanoseconds since `base`.
+    /// When the clocks were compared, as [`nanos`] counts.
     compared: AtomicU64,
 }
 
 impl Clocks {
-    fn new(base: Instant) -> Self {
-        Self { base, epoch: AtomicU64::new(0), compared: AtomicU64::new(0) }
+    const fn new() -> Self {
+        Self { epoch: AtomicU64::new(0), compared: AtomicU64::new(0) }
     }
 
-    fn wall_time(&self, at: Instant) -> SystemTime {
-        let Some(since) = at.checked_duration_since(self.base) else {
-            // From before the first question.
-            let now = SystemTime::now();
-            return now.checked_sub(at.elapsed()).unwrap_or(now);
-        };
-        let since = span(since);
+    #[inline]
+    fn wall_time(&self, at: u64) -> SystemTime {
         let mut epoch = self.epoch.load(Relaxed);
-        if epoch == 0 || since.saturating_sub(self.compared.load(Relaxed)) >= BELIEVED {
+        if epoch == 0 || at.saturating_sub(self.compared.load(Relaxed)) >= BELIEVED {
             epoch = self.compare();
         }
-        UNIX_EPOCH + Duration::from_nanos(epoch.saturating_add(since))
+        UNIX_EPOCH + Duration::from_nanos(epoch.saturating_add(at))
     }
 
     /// Compares the clocks, and remembers the difference.
+    #[inline(never)]
     fn compare(&self) -> u64 {
         let mut best = (Duration::MAX, 0, 0);
         for _ in 0..TRIES {
@@ -99,7 +101,7 @@ impl Clocks {
             let apart = before.elapsed();
             if apart < best.0 {
                 let wall = span(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
-                let at = span(before.saturating_duration_since(self.base) + apart / 2);
+                let at = nanos(before).saturating_add(span(apart / 2));
                 best = (apart, wall.saturating_sub(at), at);
             }
             if apart < CLOSE {
@@ -163,11 +165,11 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_is_followed_within_a_second() {
         let now = Instant::now();
-        let clocks = Clocks::new(now);
-        let told = clocks.wall_time(now);
+        let clocks = Clocks::new();
+        let told = clocks.wall_time(nanos(now));
         // As if it had been set forward by an hour since.
         clocks.epoch.fetch_sub(3_600_000_000_000, Relaxed);
-        let apart = |at: Instant| clocks.wall_time(at).duration_since(told);
+        let apart = |at: Instant| clocks.wall_time(nanos(at)).duration_since(told);
         assert!(apart(now + Duration::from_nanos(BELIEVED / 2)).is_err(), "not read again yet");
         let later = apart(now + Duration::from_nanos(2 * BELIEVED)).unwrap();
         assert!(later.abs_diff(Duration::from_secs(2)) < Duration::from_secs(1), "{later:?}");

@@ -16,22 +16,33 @@ use std::{net::IpAddr, sync::Arc};
 /// Room for what is usual, and for what the call's end adds: the list never grows then.
 const USUAL: usize = 14;
 
-/// Gathers attributes.
+/// Gathers attributes in a list, which may have room.
 struct Attributes(Vec<KeyValue>);
 
 impl Attributes {
-    fn new() -> Self {
-        Self(Vec::with_capacity(USUAL))
+    fn within(mut list: Vec<KeyValue>) -> Self {
+        list.reserve(USUAL);
+        Self(list)
+    }
+
+    /// Adds one.
+    #[inline]
+    fn say(&mut self, key: &'static str, value: impl Into<Value>) {
+        self.0.push(KeyValue::new(key, value));
     }
 
     /// Adds one, if it is known.
+    #[inline]
     fn set(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
-        self.0.extend(value.map(|value| KeyValue::new(key, value)));
+        if let Some(value) = value {
+            self.say(key, value);
+        }
     }
 }
 
 /// Lists what a server's span says.
 pub(super) fn server<B>(
+    list: Vec<KeyValue>,
     config: &ServerConfig,
     request: &Request<B>,
     protocol: Protocol,
@@ -41,14 +52,14 @@ pub(super) fn server<B>(
     let texts = &config.telemetry.0.texts;
     let headers = request.headers();
     let uri = request.uri();
-    let mut list = Attributes::new();
+    let mut list = Attributes::within(list);
     // Of gRPC all is told at the end: only then is it sure that it is, and that this server has the
     // method.
     if protocol != Protocol::Grpc {
         set_method(&mut list, request.method());
         set_url(&mut list, uri.path(), uri.query(), operation);
     }
-    list.set(names::NETWORK_PROTOCOL_VERSION, Some(method::version(request.version())));
+    list.say(names::NETWORK_PROTOCOL_VERSION, method::version(request.version()));
     // One look at all is cheaper than two look-ups.
     let (mut host, mut agent) = (None, None);
     for (name, value) in headers {
@@ -78,8 +89,8 @@ pub(super) fn client_address<B>(config: &ServerConfig, request: &Request<B>) -> 
 
 /// Lists what the span of a served HTTP call says that began as a gRPC call would.
 pub(super) fn http(operation: &Operation, path: Option<&PathAndQuery>) -> Vec<KeyValue> {
-    let mut list = Attributes::new();
-    list.set(names::HTTP_REQUEST_METHOD, Some(operation.method));
+    let mut list = Attributes::within(Vec::new());
+    list.say(names::HTTP_REQUEST_METHOD, operation.method);
     let query = path.and_then(PathAndQuery::query);
     set_url(&mut list, path.map_or("", PathAndQuery::path), query, operation);
     list.0
@@ -87,16 +98,18 @@ pub(super) fn http(operation: &Operation, path: Option<&PathAndQuery>) -> Vec<Ke
 
 fn set_url(list: &mut Attributes, path: &str, query: Option<&str>, operation: &Operation) {
     let route = operation.route.as_ref();
-    let same = route.filter(|route| ***route == *path);
-    let path = same.map_or_else(|| Value::from(path.to_owned()), |same| Arc::clone(same).into());
-    list.set(names::URL_PATH, Some(path));
+    match route.filter(|route| ***route == *path) {
+        Some(same) => list.say(names::URL_PATH, Arc::clone(same)),
+        None => list.say(names::URL_PATH, path.to_owned()),
+    }
     list.set(names::URL_QUERY, query.map(|query| redact_query(query).into_owned()));
-    list.set(names::URL_SCHEME, Some(operation.scheme));
+    list.say(names::URL_SCHEME, operation.scheme);
     list.set(names::HTTP_ROUTE, route.cloned());
 }
 
 /// Lists what a client's span says; the target is that of an HTTP call.
 pub(super) fn client<B>(
+    list: Vec<KeyValue>,
     config: &ClientConfig,
     request: &Request<B>,
     target: Option<&Target>,
@@ -104,13 +117,13 @@ pub(super) fn client<B>(
     template: Option<&'static str>,
 ) -> Vec<KeyValue> {
     let uri = request.uri();
-    let mut list = Attributes::new();
+    let mut list = Attributes::within(list);
     if target.is_none() {
-        list.set(names::RPC_SYSTEM_NAME, Some("grpc"));
-        list.set(names::RPC_METHOD, Some(full_method(uri.path()).to_owned()));
+        list.say(names::RPC_SYSTEM_NAME, "grpc");
+        list.say(names::RPC_METHOD, full_method(uri.path()).to_owned());
     } else {
         set_method(&mut list, request.method());
-        list.set(names::URL_FULL, Some(redact_url(uri)));
+        list.say(names::URL_FULL, redact_url(uri));
         list.set(names::URL_TEMPLATE, template);
     }
     let (address, port) = match (target, uri.authority()) {
@@ -126,13 +139,13 @@ pub(super) fn client<B>(
     list.set(names::SERVER_ADDRESS, address);
     list.set(names::SERVER_PORT, port.map(i64::from));
     list.set(names::HTTP_REQUEST_RESEND_COUNT, resent);
-    list.set(names::SERVER_SERVICE_NAME, Some(Arc::clone(&config.peer)));
+    list.say(names::SERVER_SERVICE_NAME, Arc::clone(&config.peer));
     list.0
 }
 
 fn set_method(list: &mut Attributes, method: &Method) {
     let label = method::known(method);
-    list.set(names::HTTP_REQUEST_METHOD, Some(label));
+    list.say(names::HTTP_REQUEST_METHOD, label);
     let original = || method.as_str().chars().take(64).collect::<String>();
     list.set(names::HTTP_REQUEST_METHOD_ORIGINAL, (label == method::OTHER).then(original));
 }

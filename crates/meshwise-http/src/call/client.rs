@@ -61,13 +61,14 @@ impl Call {
         let parent = parent.span_context();
         let trace_around = parent.trace_id();
 
+        let began = clock::nanos(started);
         let mut recorded_at = None;
         let mut recording = false;
         let mut goes_by_ids = true;
         let cx = match &shared.tracing {
             Some(tracing) if !around.is_telemetry_suppressed() => {
-                let build = || {
-                    let now = clock::wall_time(started);
+                let build = |list| {
+                    let now = clock::wall_time_at(began);
                     recorded_at = Some(now);
                     let name = match protocol {
                         Protocol::Grpc => full_method(request.uri().path()).to_owned().into(),
@@ -75,7 +76,7 @@ impl Call {
                     };
                     let target = target.as_deref();
                     let attributes =
-                        attributes::client(config, request, target, resend_count, template);
+                        attributes::client(list, config, request, target, resend_count, template);
                     SpanBuilder {
                         span_kind: Some(SpanKind::Client),
                         start_time: Some(now),
@@ -103,6 +104,7 @@ impl Call {
             seen,
             protocol: asked,
             started,
+            began,
         };
         let limits = sending.write(request, resend_count);
         let in_flight = target.as_ref().and_then(|target| Some(target.http.as_ref()?.started()));
@@ -160,6 +162,8 @@ struct Sending<'a> {
     /// What the request says it is.
     protocol: Protocol,
     started: Instant,
+    /// As [`clock::nanos`] counts.
+    began: u64,
 }
 
 impl Sending<'_> {
@@ -243,11 +247,11 @@ impl Sending<'_> {
     /// Finds out what limits the call, tells the peer, and leaves to the transport what no guard around
     /// the call enforces.
     fn limit<B>(&self, request: &mut Request<B>, info: Option<&CallInfo>) -> Limits {
-        let Self { config, seen, protocol, started, .. } = *self;
+        let Self { config, seen, protocol, started, began, .. } = *self;
         let grpc = protocol == Protocol::Grpc;
         let internal = config.mode == ClientMode::Internal;
         let around = Limits::current();
-        let mut limits = around.unwrap_or_else(|| Limits::new(started));
+        let mut limits = around.unwrap_or_else(|| Limits::at(began));
 
         let headers = request.headers_mut();
         let (grpc_header, header) = read_timeouts(headers, seen, &config.timeout_header);

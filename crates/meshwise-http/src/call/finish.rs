@@ -13,11 +13,8 @@ use meshwise_metrics::{
     internal::{BodySizes, EdgeCall, HttpServerSeries, RpcLabels, ServiceMap},
     with_exemplar,
 };
-use meshwise_trace::as_owner;
-use opentelemetry::{
-    KeyValue, Value,
-    trace::{SpanRef, Status, TraceContextExt},
-};
+use meshwise_trace::end_as_owner;
+use opentelemetry::{KeyValue, Value, trace::TraceContextExt};
 use std::{num::NonZeroU32, sync::Arc};
 
 impl Call {
@@ -104,41 +101,44 @@ impl Call {
     fn end_span(&self, finished: &Finished) {
         let span = self.cx.span();
         let http = self.protocol != Protocol::Grpc;
-        let size =
-            |size: Option<u64>| size.filter(|_| http).map(|size| Value::from(size.cast_signed()));
-        let sent = Some(finished.response_size).filter(|size| *size > 0);
-        let status = finished.status.map(|status| i64::from(status).into());
-        let error = finished.end.error_type();
-        let known = [
-            (names::HTTP_RESPONSE_STATUS_CODE, status),
-            (names::RPC_STATUS_CODE, finished.code.map(|code| code.as_str().into())),
-            (names::HTTP_REQUEST_BODY_SIZE, size(finished.request_size)),
-            (names::HTTP_RESPONSE_BODY_SIZE, size(sent)),
-            (names::ERROR_TYPE, error.map(|error| error.as_str().into())),
-            (names::MESHWISE_ENDED_BY, finished.ended_by().map(Value::from)),
-        ];
-        // All at once: one at a time, each would take the span's lock.
-        let known = known.into_iter().filter_map(|(key, value)| Some(KeyValue::new(key, value?)));
-        span.set_attributes(known);
-        if !http {
-            self.end_rpc(&span);
+        // A name of a gRPC method that this server has not could be any text.
+        if !http && matches!(self.side, Side::Server { rpc_method: None, .. }) {
+            span.update_name(method::OTHER);
         }
-        as_owner(|| {
-            if finished.end.outcome.is_failure() {
-                // The status code explains itself; the conventions ask for no description then.
-                span.set_status(Status::error(finished.message.clone().unwrap_or_default()));
+        let failed = finished.end.outcome.is_failure();
+        // The status code explains itself; the conventions ask for no description then.
+        let failure = failed.then(|| finished.message.clone().unwrap_or_default());
+        // The clock may have been set meanwhile; the time that passed is what was measured.
+        let at = self.recorded_at.map(|started| started + finished.duration);
+        end_as_owner(&span, failure, at, |list| {
+            if let Some(status) = finished.status {
+                list.push(KeyValue::new(names::HTTP_RESPONSE_STATUS_CODE, i64::from(status)));
             }
-            match self.recorded_at {
-                // The clock may have been set meanwhile; the time that passed is what was measured.
-                Some(started) => span.end_with_timestamp(started + finished.duration),
-                None => span.end(),
+            if http {
+                if let Some(size) = finished.request_size {
+                    list.push(KeyValue::new(names::HTTP_REQUEST_BODY_SIZE, size.cast_signed()));
+                }
+                if finished.response_size > 0 {
+                    let size = finished.response_size.cast_signed();
+                    list.push(KeyValue::new(names::HTTP_RESPONSE_BODY_SIZE, size));
+                }
+            } else {
+                self.end_rpc(finished.code, list);
+            }
+            if let Some(error) = finished.end.error_type() {
+                list.push(KeyValue::new(names::ERROR_TYPE, error.as_str()));
+            }
+            if let Some(by) = finished.ended_by() {
+                list.push(KeyValue::new(names::MESHWISE_ENDED_BY, by));
             }
         });
     }
 
-    /// Tells what flowed, and takes back the name of a method that this server has not: it could
-    /// be any text.
-    fn end_rpc(&self, span: &SpanRef<'_>) {
+    /// Tells what flowed, and the method where that is known.
+    fn end_rpc(&self, code: Option<GrpcCode>, list: &mut Vec<KeyValue>) {
+        if let Some(code) = code {
+            list.push(KeyValue::new(names::RPC_STATUS_CODE, code.as_str()));
+        }
         let number = |key, number: u64| KeyValue::new(key, number.cast_signed());
         let Messages { count, bytes, .. } = self.progress.messages;
         let received = self.request_messages.as_ref().map(RequestMessages::get);
@@ -147,20 +147,19 @@ impl Call {
         });
         let sent =
             [number(names::RPC_RESPONSE_MESSAGES, count), number(names::RPC_RESPONSE_BYTES, bytes)];
-        span.set_attributes(sent.into_iter().chain(received.into_iter().flatten()));
+        list.extend(sent.into_iter().chain(received.into_iter().flatten()));
         let method: Value = match &self.side {
             Side::Client { handed_on: false, .. } => return,
             Side::Client { .. } => full_method(self.path()).to_owned().into(),
             Side::Server { rpc_method: Some(known), .. } => Arc::clone(known).into(),
             Side::Server { rpc_method: None, .. } => {
                 let original: String = full_method(self.path()).chars().take(256).collect();
-                span.set_attribute(KeyValue::new(names::RPC_METHOD_ORIGINAL, original));
-                span.update_name(method::OTHER);
+                list.push(KeyValue::new(names::RPC_METHOD_ORIGINAL, original));
                 method::OTHER.into()
             }
         };
-        let system = KeyValue::new(names::RPC_SYSTEM_NAME, "grpc");
-        span.set_attributes([system, KeyValue::new(names::RPC_METHOD, method)]);
+        list.push(KeyValue::new(names::RPC_SYSTEM_NAME, "grpc"));
+        list.push(KeyValue::new(names::RPC_METHOD, method));
     }
 
     /// Decides which protocol a served call speaks: that of its answer. What the request says of

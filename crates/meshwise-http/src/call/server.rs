@@ -40,6 +40,7 @@ impl Call {
         place: &mut Option<Self>,
     ) {
         let started = Instant::now();
+        let began = clock::nanos(started);
         let shared = &config.telemetry.0;
         let headers = request.headers();
         let filter = HeaderFilter::of(headers);
@@ -66,8 +67,8 @@ impl Call {
                         false => cx,
                     }
                 };
-                tracing.start(parent, context, || {
-                    let now = clock::wall_time(started);
+                tracing.start(parent, context, |list| {
+                    let now = clock::wall_time_at(began);
                     recorded_at = Some(now);
                     let name = match protocol {
                         Protocol::Grpc => full_method(request.uri().path()).to_owned().into(),
@@ -75,7 +76,7 @@ impl Call {
                     };
                     let caller = came.as_ref().and_then(|came| came.info.caller.as_ref());
                     let attributes =
-                        attributes::server(config, request, protocol, caller, &operation);
+                        attributes::server(list, config, request, protocol, caller, &operation);
                     let link = came.as_ref().and_then(|came| came.link.clone());
                     SpanBuilder {
                         span_kind: Some(SpanKind::Server),
@@ -94,7 +95,7 @@ impl Call {
         let other_id =
             said.is_some() && config.says_other_id(headers, &name, convert::trace_id(trace_id));
         let from_named = came.as_ref().is_some_and(|came| came.info.caller.is_some());
-        let limits = limits(config, came.as_ref().map(|came| &came.info), started);
+        let limits = limits(config, came.as_ref().map(|came| &came.info), began);
         let logged = !config.access.is_off();
         let grpc = protocol == Protocol::Grpc;
         let path = request.uri().path_and_query().filter(|_| grpc || logged).cloned();
@@ -259,8 +260,8 @@ impl Came {
 }
 
 /// Gathers what limits the call, so that an end that comes at a limit is known as one.
-fn limits(config: &ServerConfig, info: Option<&CallInfo>, started: Instant) -> Limits {
-    let mut limits = Limits::new(started);
+fn limits(config: &ServerConfig, info: Option<&CallInfo>, began: u64) -> Limits {
+    let mut limits = Limits::at(began);
     if let Some(outer) = config.outer_timeout {
         limits = limits.with_attempt(outer);
     }

@@ -12,10 +12,10 @@ use meshwise_metrics::{
     internal::{EdgeCall, OperationEnd},
     with_exemplar,
 };
-use meshwise_trace::{CallSpan, CallSpanGuard, Started, as_owner, convert};
+use meshwise_trace::{CallSpan, CallSpanGuard, Started, convert, end_as_owner};
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
-    trace::{SpanContext, Status, TraceContextExt},
+    trace::{SpanContext, TraceContextExt},
 };
 use std::{
     error::Error,
@@ -242,25 +242,15 @@ impl Processing {
         let exemplar = match &self.span {
             Span::Recorded(cx) => {
                 let span = cx.span();
-                span.set_attribute(KeyValue::new(
-                    names::MESHWISE_MESSAGE_SETTLED,
-                    settled.as_str(),
-                ));
-                if let Some(error) = end.error_type() {
-                    span.set_attribute(KeyValue::new(names::ERROR_TYPE, error.as_str()));
-                }
-                if end.ended_by != EndedBy::Peer {
-                    let by = end.ended_by.as_str();
-                    span.set_attribute(KeyValue::new(names::MESHWISE_ENDED_BY, by));
-                }
                 let ended = self.recorded_at.map(|began| began + duration);
-                as_owner(|| {
-                    if end.outcome.is_failure() {
-                        span.set_status(Status::error(message.unwrap_or_default()));
+                let failure = end.outcome.is_failure().then(|| message.unwrap_or_default());
+                end_as_owner(&span, failure, ended, |list| {
+                    list.push(KeyValue::new(names::MESHWISE_MESSAGE_SETTLED, settled.as_str()));
+                    if let Some(error) = end.error_type() {
+                        list.push(KeyValue::new(names::ERROR_TYPE, error.as_str()));
                     }
-                    match ended {
-                        Some(ended) => span.end_with_timestamp(ended),
-                        None => span.end(),
+                    if end.ended_by != EndedBy::Peer {
+                        list.push(KeyValue::new(names::MESHWISE_ENDED_BY, end.ended_by.as_str()));
                     }
                 });
                 exemplar(span.span_context(), ended)

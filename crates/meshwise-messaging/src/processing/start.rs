@@ -228,10 +228,10 @@ fn start(
                 true => Context::new().with_remote_span_context(parent.clone()),
                 false => Context::new(),
             };
-            tracing.start(parent, context, || {
+            tracing.start(parent, context, |mut list| {
                 let now = clock::wall_time(began);
                 *recorded_at = Some(now);
-                let mut list = attributes(parts, messages);
+                attributes(parts, messages, &mut list);
                 let links = fill(&mut list);
                 SpanBuilder {
                     span_kind: Some(SpanKind::Consumer),
@@ -285,8 +285,8 @@ fn attempt(message: &(impl Delivery + ?Sized), told: Option<&[u8]>) -> u32 {
     message.deliveries_before().saturating_add(told.unwrap_or(0))
 }
 
-fn attributes(parts: &ConsumerParts, messages: Option<u32>) -> Vec<KeyValue> {
-    let mut list = Vec::with_capacity(16);
+fn attributes(parts: &ConsumerParts, messages: Option<u32>, list: &mut Vec<KeyValue>) {
+    list.reserve(16);
     list.extend([
         KeyValue::new(names::MESSAGING_SYSTEM_NAME, parts.system.as_str()),
         KeyValue::new(names::MESSAGING_DESTINATION_NAME, Arc::clone(&parts.destination)),
@@ -299,7 +299,6 @@ fn attributes(parts: &ConsumerParts, messages: Option<u32>) -> Vec<KeyValue> {
     if let Some(messages) = messages {
         list.push(KeyValue::new(names::MESSAGING_BATCH_MESSAGE_COUNT, i64::from(messages)));
     }
-    list
 }
 
 /// Adds what is known of one message.

@@ -110,7 +110,8 @@ pub(crate) fn exemplar(page: &mut Vec<u8>, kept: &RecordedExemplar) {
     page.extend_from_slice(&kept.exemplar.span_id.to_hex());
     page.extend_from_slice(b"\"} ");
     float(page, kept.value);
-    let _ = write!(page, " {}.{:03}", kept.at / 1000, kept.at % 1000);
+    let at = kept.millis();
+    let _ = write!(page, " {}.{:03}", at / 1000, at % 1000);
 }
 
 #[cfg(test)]

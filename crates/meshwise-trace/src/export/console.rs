@@ -1,6 +1,7 @@
 //! Spans as lines for people.
 
 use super::sink::{SpanSink, Terms};
+use crate::spare::{self, SpanBox};
 use futures_util::future::BoxFuture;
 use meshwise_otlp::internal::Exported;
 use opentelemetry::trace::{SpanId, SpanKind, Status};
@@ -32,7 +33,7 @@ impl Console {
         Self { out: Box::new(io::stdout()) }
     }
 
-    fn print(&mut self, batch: &[SpanData]) -> io::Result<()> {
+    fn print(&mut self, batch: &[SpanBox]) -> io::Result<()> {
         let mut text = String::with_capacity(batch.len() * 256);
         for span in batch {
             // Writing to a string does not fail.
@@ -44,8 +45,10 @@ impl Console {
 }
 
 impl SpanSink for Console {
-    fn export<'a>(&'a mut self, batch: Vec<SpanData>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
-        Box::pin(std::future::ready(match self.print(&batch) {
+    fn export<'a>(&'a mut self, batch: Vec<SpanBox>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
+        let printed = self.print(&batch);
+        spare::put_back(batch);
+        Box::pin(std::future::ready(match printed {
             Ok(()) => Exported::Delivered,
             Err(error) => Exported::failed(format!("cannot write to standard output: {error}")),
         }))

@@ -1,6 +1,7 @@
 //! Exporters made elsewhere.
 
 use super::sink::{SpanSink, Terms};
+use crate::spare::{self, SpanBox};
 use futures_util::{FutureExt, future::BoxFuture};
 use meshwise_core::DropReason;
 use meshwise_otlp::internal::Exported;
@@ -47,8 +48,10 @@ impl SpanSink for Custom {
         self.0.set_resource(resource);
     }
 
-    fn export<'a>(&'a mut self, batch: Vec<SpanData>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
-        let export = AssertUnwindSafe(async move { self.0.export(batch).await }).catch_unwind();
+    fn export<'a>(&'a mut self, mut batch: Vec<SpanBox>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
+        let spans = batch.iter_mut().map(|span| spare::move_out(span)).collect();
+        spare::put_back(batch);
+        let export = AssertUnwindSafe(async move { self.0.export(spans).await }).catch_unwind();
         Box::pin(export.map(|result| match result {
             Ok(Ok(())) => Exported::Delivered,
             Ok(Err(error @ OTelSdkError::Timeout(_))) => {

@@ -1,6 +1,7 @@
 //! Spans kept in memory, for tests.
 
 use super::sink::{SpanSink, Terms};
+use crate::spare::SpanBox;
 use futures_util::future::BoxFuture;
 use meshwise_core::{DropReason, Signal, internal::LossCounters};
 use meshwise_otlp::internal::Exported;
@@ -146,11 +147,11 @@ impl SpanProcessor for MemorySpans {
 }
 
 impl SpanSink for MemorySpans {
-    fn export<'a>(&'a mut self, batch: Vec<SpanData>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
+    fn export<'a>(&'a mut self, batch: Vec<SpanBox>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
         let mut spans = self.lock();
         let room = Self::LIMIT.saturating_sub(spans.len());
         let refused = batch.len().saturating_sub(room);
-        spans.extend(batch.into_iter().take(room));
+        spans.extend(batch.into_iter().take(room).map(|span| *span));
         drop(spans);
         self.shared.arrived.notify_all();
         Box::pin(std::future::ready(if refused == 0 {

@@ -5,6 +5,7 @@ mod span;
 mod tests;
 
 use super::sink::{SpanSink, Terms};
+use crate::spare::{self, SpanBox, has_texts_of};
 use futures_util::future::BoxFuture;
 use meshwise_core::internal::wire::{self, BYTES, tag};
 use meshwise_otlp::internal::{
@@ -12,7 +13,7 @@ use meshwise_otlp::internal::{
 };
 use opentelemetry::InstrumentationScope;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_sdk::{Resource, trace::SpanData};
+use opentelemetry_sdk::Resource;
 
 /// The tags of a `Resource` and of an `InstrumentationScope`.
 const RESOURCE_ATTRIBUTES: u8 = tag(1, BYTES);
@@ -45,10 +46,10 @@ impl SpanEncoder {
 }
 
 impl Encode for SpanEncoder {
-    type Batch = Vec<SpanData>;
+    type Batch = Vec<SpanBox>;
     type Request = ExportTraceServiceRequest;
 
-    fn encode(&mut self, batch: Vec<SpanData>, into: &mut EncodedBatch) {
+    fn encode(&mut self, batch: Vec<SpanBox>, into: &mut EncodedBatch) {
         let resource = |out: &mut Vec<u8>| {
             out.extend_from_slice(&self.resource);
             self.own.iter().for_each(|own| write_late_attribute(out, own));
@@ -70,17 +71,14 @@ impl Encode for SpanEncoder {
             };
             into.add(number, |out| span::write(out, span));
         }
+        drop(scopes);
+        spare::put_back(batch);
     }
 }
 
-/// Looks first whether both are one tracer's, which has its texts once.
+/// Looks first at where the texts are.
 fn is_same(one: &InstrumentationScope, other: &InstrumentationScope) -> bool {
-    let texts = |scope: &InstrumentationScope| {
-        let address = |text: &str| (text.as_ptr(), text.len());
-        (address(scope.name()), scope.version().map(address), scope.schema_url().map(address))
-    };
-    let plain = |scope: &InstrumentationScope| scope.attributes().next().is_none();
-    (texts(one) == texts(other) && plain(one) && plain(other)) || one == other
+    has_texts_of(one, other) || one == other
 }
 
 fn scope(out: &mut Vec<u8>, scope: &InstrumentationScope) {
@@ -98,7 +96,7 @@ impl SpanSink for Exporter<SpanEncoder> {
         self.encode_mut().set_resource(resource);
     }
 
-    fn export<'a>(&'a mut self, batch: Vec<SpanData>, terms: Terms<'a>) -> BoxFuture<'a, Exported> {
+    fn export<'a>(&'a mut self, batch: Vec<SpanBox>, terms: Terms<'a>) -> BoxFuture<'a, Exported> {
         Sink::export(self, batch, terms)
     }
 }

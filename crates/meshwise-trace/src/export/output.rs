@@ -1,9 +1,8 @@
 //! A running exporter.
 
 use super::memory::MemorySpans;
-use crate::{batch::BatchProcessor, scrub::Scrub};
+use crate::{batch::BatchProcessor, scrub::Scrub, spare::SpanBox};
 use meshwise_core::SignalReport;
-use opentelemetry_sdk::trace::SpanData;
 
 /// Takes finished spans: from a queue, or at once.
 #[derive(Clone, Debug)]
@@ -14,12 +13,12 @@ pub(crate) enum Output {
 
 impl Output {
     /// Takes a span that is to be exported.
-    pub(crate) fn push(&self, mut span: SpanData) {
+    pub(crate) fn push(&self, mut span: SpanBox) {
         match self {
             Self::Batch(batch) => batch.push(span, None),
             Self::Memory(spans, scrub) => {
                 scrub.apply(&mut span);
-                spans.push(span);
+                spans.push(*span);
             }
         }
     }

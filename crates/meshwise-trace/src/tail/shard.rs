@@ -1,7 +1,7 @@
 //! A part of the undecided traces, behind one lock.
 
 use super::KeepReason;
-use crate::names::ATTRIBUTE_KEPT;
+use crate::{names::ATTRIBUTE_KEPT, spare::SpanBox};
 use opentelemetry::{Array, KeyValue, Value, trace::SpanContext};
 use opentelemetry_sdk::trace::SpanData;
 use std::{
@@ -30,7 +30,7 @@ struct Trace {
     /// How many local roots are open.
     open: usize,
     kept: Option<KeepReason>,
-    spans: Vec<SpanData>,
+    spans: Vec<SpanBox>,
     bytes: usize,
     /// Spans that found no room.
     lost: u64,
@@ -47,7 +47,9 @@ pub(super) struct Evicted {
 #[derive(Debug, Default)]
 pub(super) struct SpanEnd {
     /// What goes out now, marked as sampled.
-    pub(super) kept: Vec<SpanData>,
+    pub(super) kept: Vec<SpanBox>,
+    /// Those of a trace that is over, and not kept.
+    pub(super) forgotten: Vec<SpanBox>,
     /// Spans that would have gone out, had there been room.
     pub(super) lost: u64,
     /// Memory taken, and memory released.
@@ -91,7 +93,7 @@ impl Shard {
     pub(super) fn end_span(
         &mut self,
         trace_id: u128,
-        mut span: SpanData,
+        mut span: SpanBox,
         is_root: bool,
         reason: Option<KeepReason>,
         spans_limit: usize,
@@ -130,7 +132,7 @@ impl Shard {
         if is_root {
             trace.open = trace.open.saturating_sub(1);
             if trace.open == 0 {
-                end.freed += self.close(trace_id);
+                self.close(trace_id, &mut end);
             }
         }
         end
@@ -153,16 +155,17 @@ impl Shard {
         self.traces.len().max(self.order.len().saturating_sub(64 + self.traces.len()))
     }
 
-    /// Forgets a trace whose last local root has ended; returns the memory it held.
-    fn close(&mut self, trace_id: u128) -> usize {
-        let Some(trace) = self.traces.remove(&trace_id) else { return 0 };
+    /// Forgets a trace whose last local root has ended.
+    fn close(&mut self, trace_id: u128, end: &mut SpanEnd) {
+        let Some(trace) = self.traces.remove(&trace_id) else { return };
         if trace.kept.is_some() {
             if self.kept_lately.len() == REMEMBERED {
                 self.kept_lately.pop_front();
             }
             self.kept_lately.push_back(trace_id);
         }
-        trace.bytes
+        end.freed += trace.bytes;
+        end.forgotten = trace.spans;
     }
 
     fn evict_oldest(&mut self) -> Evicted {

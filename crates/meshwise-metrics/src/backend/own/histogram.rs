@@ -49,8 +49,15 @@ pub(crate) struct HistogramCell {
 pub(crate) struct RecordedExemplar {
     pub(crate) exemplar: Exemplar,
     pub(crate) value: f64,
-    /// Milliseconds since 1970.
-    pub(crate) at: u64,
+    at: SystemTime,
+}
+
+impl RecordedExemplar {
+    /// Returns when the value came about, in milliseconds since 1970.
+    pub(crate) fn millis(&self) -> u64 {
+        let since = self.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// The sum (bits of an `f64`), then the count of each bucket. There is no count of all values: as
@@ -167,8 +174,6 @@ impl HistogramCell {
         // If another thread is at it, its exemplar is as good as ours.
         if let Ok(mut kept) = all[index].try_lock() {
             let at = exemplar.at.unwrap_or_else(SystemTime::now);
-            let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let at = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
             *kept = Some(RecordedExemplar { exemplar, value, at });
         }
     }

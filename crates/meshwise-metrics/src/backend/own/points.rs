@@ -317,7 +317,7 @@ impl PointReader {
     fn exemplars(&self, bounds: usize, cell: &HistogramCell) -> Vec<Exemplar> {
         let before = nanoseconds(self.round.before) / 1_000_000;
         let all = (0..=bounds).filter_map(|index| cell.exemplar(index));
-        all.filter(|exemplar| exemplar.at >= before).map(proto_exemplar).collect()
+        all.filter(|exemplar| exemplar.millis() >= before).map(proto_exemplar).collect()
     }
 
     /// Returns what a series came to before; nothing, if it is new.
@@ -350,7 +350,7 @@ fn buckets(side: &Side) -> Option<Buckets> {
 
 fn proto_exemplar(recorded: RecordedExemplar) -> Exemplar {
     Exemplar {
-        time_unix_nano: recorded.at.saturating_mul(1_000_000),
+        time_unix_nano: recorded.millis().saturating_mul(1_000_000),
         span_id: recorded.exemplar.span_id.to_bytes().to_vec(),
         trace_id: recorded.exemplar.trace_id.to_bytes().to_vec(),
         value: Some(exemplar::Value::AsDouble(recorded.value)),

@@ -92,8 +92,8 @@ fn write_exemplar(out: &mut impl Out, traced: &RecordedExemplar) {
     }
     proto::double(out, exemplar::VALUE, traced.value);
     proto::message(out, exemplar::TIMESTAMP, |out| {
-        proto::half_wide(out, timestamp::SECONDS, traced.at / 1000);
-        proto::half_wide(out, timestamp::NANOS, traced.at % 1000 * 1_000_000);
+        proto::half_wide(out, timestamp::SECONDS, traced.millis() / 1000);
+        proto::half_wide(out, timestamp::NANOS, traced.millis() % 1000 * 1_000_000);
     });
 }
 

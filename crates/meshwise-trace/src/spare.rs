@@ -1,0 +1,198 @@
+//! The places of spans' data, used again: what exporters are done with goes back to the threads that record.
+//!
+//! ```text
+//! a thread's own ──> record ──> queue ──> exporter's thread ─┐
+//!       ^                                                    │ at most MAX_RETURNED
+//!       └────────────── some at a time ──────────────────────┘
+//! ```
+//!
+//! Otherwise each recorded span would cost its thread two allocations of memory that another thread frees,
+//! the dearest kind for any allocator, and be moved some ten times on the way.
+
+use opentelemetry::{
+    InstrumentationScope,
+    trace::{SpanContext, SpanId, SpanKind, Status},
+};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use std::{
+    cell::RefCell,
+    mem,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::SystemTime,
+};
+
+/// How many a thread takes at a time, and so keeps at most.
+const TAKEN: usize = 16;
+/// How many wait to be taken at most: twice the usual batch.
+const MAX_RETURNED: usize = 1024;
+/// What has room for more is not kept, of attributes and of events.
+const MAX_ROOM: usize = 64;
+
+/// A span's data in its place.
+pub(crate) type SpanBox = Box<SpanData>;
+
+thread_local! {
+    static OWN: RefCell<Vec<SpanBox>> = const { RefCell::new(Vec::new()) };
+}
+
+static RETURNED: Mutex<Vec<SpanBox>> = Mutex::new(Vec::new());
+/// How many are in [`RETURNED`], to be seen without its lock.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns a place, with room for attributes and events if it was used before.
+#[inline]
+pub(crate) fn take() -> SpanBox {
+    // A thread that is about to end keeps nothing.
+    OWN.try_with(|own| {
+        let mut own = own.borrow_mut();
+        own.pop().or_else(|| refill(&mut own))
+    })
+    .ok()
+    .flatten()
+    .unwrap_or_else(|| Box::new(blank()))
+}
+
+#[inline(never)]
+fn refill(own: &mut Vec<SpanBox>) -> Option<SpanBox> {
+    own.reserve(TAKEN);
+    if WAITING.load(Relaxed) == 0 {
+        return None;
+    }
+    let mut returned = returned();
+    let left = returned.len().saturating_sub(TAKEN);
+    own.extend(returned.drain(left..));
+    WAITING.store(left, Relaxed);
+    drop(returned);
+    own.pop()
+}
+
+fn returned() -> MutexGuard<'static, Vec<SpanBox>> {
+    RETURNED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the places of exported spans to the threads that record.
+pub(crate) fn put_back(mut batch: Vec<SpanBox>) {
+    batch.iter_mut().for_each(|span| clear(span));
+    let mut returned = returned();
+    batch.truncate(MAX_RETURNED.saturating_sub(returned.len()));
+    returned.append(&mut batch);
+    WAITING.store(returned.len(), Relaxed);
+}
+
+/// Keeps the place of a span that goes nowhere for this thread's next.
+#[inline(never)]
+pub(crate) fn keep(mut span: SpanBox) {
+    clear(&mut span);
+    let _ending = OWN.try_with(|own| {
+        let mut own = own.borrow_mut();
+        if own.len() < TAKEN {
+            own.push(span);
+        }
+    });
+}
+
+/// Takes the data out of a place, which keeps its room.
+pub(crate) fn move_out(place: &mut SpanData) -> SpanData {
+    let attributes = place.attributes.drain(..).collect();
+    let room = mem::take(&mut place.attributes);
+    let data = mem::replace(place, blank());
+    place.attributes = room;
+    place.instrumentation_scope = data.instrumentation_scope.clone();
+    SpanData { attributes, ..data }
+}
+
+/// Forgets what a span held; its scope is likely to be that of the next.
+fn clear(place: &mut SpanData) {
+    fn empty<T>(list: &mut Vec<T>) {
+        match list.capacity() <= MAX_ROOM {
+            true => list.clear(),
+            false => *list = Vec::new(),
+        }
+    }
+    empty(&mut place.attributes);
+    empty(&mut place.events.events);
+    place.events.dropped_count = 0;
+    place.links = SpanLinks::default();
+    place.name = "".into();
+    place.status = Status::Unset;
+    place.span_context = SpanContext::NONE;
+}
+
+/// Tells whether two scopes are one tracer's, which has its texts once.
+pub(crate) fn has_texts_of(one: &InstrumentationScope, other: &InstrumentationScope) -> bool {
+    let texts = |scope: &InstrumentationScope| {
+        let address = |text: &str| (text.as_ptr(), text.len());
+        (address(scope.name()), scope.version().map(address), scope.schema_url().map(address))
+    };
+    let plain = |scope: &InstrumentationScope| scope.attributes().next().is_none();
+    texts(one) == texts(other) && plain(one) && plain(other)
+}
+
+fn blank() -> SpanData {
+    SpanData {
+        span_context: SpanContext::NONE,
+        parent_span_id: SpanId::INVALID,
+        parent_span_is_remote: false,
+        span_kind: SpanKind::Internal,
+        name: "".into(),
+        start_time: SystemTime::UNIX_EPOCH,
+        end_time: SystemTime::UNIX_EPOCH,
+        attributes: Vec::new(),
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: Status::Unset,
+        instrumentation_scope: InstrumentationScope::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_util::span_data;
+    use opentelemetry::KeyValue;
+
+    /// Other tests take and return places, too: what is looked for is found by its room.
+    fn with_room(room: usize) -> SpanBox {
+        let mut span = Box::new(span_data("used"));
+        span.attributes = Vec::with_capacity(room);
+        span.attributes.push(KeyValue::new("secret", "of the one before"));
+        span.status = Status::error("it failed");
+        span.events.dropped_count = 3;
+        span
+    }
+
+    #[test]
+    fn a_place_comes_back_empty_with_its_room() {
+        put_back((0..TAKEN + 2).map(|_| with_room(37)).collect());
+        let mut found = false;
+        for _ in 0..MAX_RETURNED + TAKEN {
+            let place = take();
+            assert!(place.attributes.is_empty() && place.name.is_empty());
+            assert_eq!((&place.status, place.events.dropped_count), (&Status::Unset, 0));
+            found |= place.attributes.capacity() == 37;
+        }
+        assert!(found);
+    }
+
+    #[test]
+    fn no_more_are_kept_than_the_bounds_say() {
+        put_back((0..3 * MAX_RETURNED).map(|_| with_room(5)).collect());
+        assert!(returned().len() <= MAX_RETURNED);
+        let mut huge = with_room(MAX_ROOM + 1);
+        clear(&mut huge);
+        assert_eq!(huge.attributes.capacity(), 0);
+        OWN.with(|own| assert!(own.borrow().len() <= TAKEN));
+    }
+
+    #[test]
+    fn what_is_moved_out_is_whole() {
+        let mut place = with_room(9);
+        let whole = (*place).clone();
+        assert_eq!(move_out(&mut place), whole);
+        assert_eq!((place.attributes.len(), place.attributes.capacity()), (0, 9));
+    }
+}
