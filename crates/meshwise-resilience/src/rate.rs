@@ -267,12 +267,10 @@ impl Table {
     ///
     /// [`Gcra::horizon`]: gcra::Gcra::horizon
     fn find(&self, hash: Option<u64>, now: u64, horizon: u64) -> &AtomicU64 {
-        let Some(hash) = hash else { return &self.shared };
-        let hash = hash | 1;
-        let groups = self.slots.len() / WAYS;
-        if groups == 0 {
+        let (Some(hash), groups @ 1..) = (hash, self.slots.len() / WAYS) else {
             return &self.shared;
-        }
+        };
+        let hash = hash | 1;
         // The lowest bit is the same for all.
         let group = (hash >> 1) as usize & (groups - 1);
         let group = &self.slots[group * WAYS..][..WAYS];

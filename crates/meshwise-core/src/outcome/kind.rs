@@ -44,10 +44,10 @@ impl Protocol {
     /// is to tell ([`AnswerTells`]).
     #[must_use]
     #[inline]
-    pub fn of_sent<B>(request: &Request<B>) -> (Self, Option<AnswerTells>) {
+    pub fn of_sent<B>(request: &Request<B>) -> (Self, bool) {
         match Self::of(request.headers()) {
-            Self::Http => (Self::Http, None),
-            Self::Grpc => (Self::Grpc, request.extensions().get().copied()),
+            Self::Http => (Self::Http, false),
+            Self::Grpc => (Self::Grpc, request.extensions().get::<AnswerTells>().is_some()),
         }
     }
 }

@@ -44,8 +44,7 @@ impl Call {
         let shared = &config.telemetry.0;
         // Of the headers as they came; what is written below is asked for by none of them.
         let seen = HeaderFilter::of(request.headers());
-        let (asked, answer_tells) = Protocol::of_sent(request);
-        let handed_on = answer_tells.is_some();
+        let (asked, handed_on) = Protocol::of_sent(request);
         let protocol = if handed_on { Protocol::Http } else { asked };
         let method = method::known(request.method());
         let scheme = method::scheme(request.uri().scheme_str(), "http");

@@ -156,7 +156,7 @@ impl HttpPending {
         let (protocol, answer_tells) = Protocol::of_sent(request);
         let streaming = gate.streaming.all
             || (protocol == Protocol::Grpc && gate.streaming.lists(request.uri().path()));
-        Self { protocol, answer_tells: answer_tells.is_some(), streaming, resent: false }
+        Self { protocol, answer_tells, streaming, resent: false }
     }
 
     #[inline]
