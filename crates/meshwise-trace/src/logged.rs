@@ -61,7 +61,9 @@ impl Logged {
 
     /// Leaves the memory to the thread's next record that logs.
     pub(crate) fn keep(mut self: Box<Self>) {
-        self.clear();
+        if !self.entries.is_empty() {
+            self.clear();
+        }
         let _ending = POOL.try_with(|pool| {
             if let Ok(mut pool) = pool.try_borrow_mut()
                 && pool.len() < KEEP_LOGGED

@@ -162,6 +162,7 @@ impl<S: Subscriber> OnDemand<S> {
 
     /// Has the filters say again what they said of what is on its way: each keeps, for its thread, what
     /// it said last, and something else has come in between.
+    #[inline]
     fn ask_again(&self, awaited: Option<&'static Metadata<'static>>) {
         if let Some(metadata) = awaited
             && MEANWHILE.take()

@@ -31,8 +31,8 @@ pub(super) fn write(
         None => before_message(style.format, line, head.level, head.target),
     }
     match head.is_plain {
-        true => quoted(line, head.message),
-        false => escape::json_string(line, head.message),
+        true => line.extend_from_slice(head.message.as_bytes()),
+        false => escape::json(line, head.message),
     }
     match head.site {
         Some(site) => line.extend_from_slice(&site.after),
@@ -44,8 +44,12 @@ pub(super) fn write(
         _ => own(line, head),
     }
     line.extend_from_slice(&parts.fields);
-    object(line, nested_name(style.format), [&style.labels[..], &parts.nested[..]].into_iter());
-    object(line, "httpRequest", [&parts.request[..]].into_iter());
+    if !style.labels.is_empty() || !parts.nested.is_empty() {
+        object(line, nested_name(style.format), [&style.labels[..], &parts.nested[..]].into_iter());
+    }
+    if !parts.request.is_empty() {
+        object(line, "httpRequest", [&parts.request[..]].into_iter());
+    }
     spans(line);
     line.push(b'}');
 }
@@ -100,7 +104,7 @@ pub(super) fn service(format: LogFormat, resource: &Resource) -> (Vec<u8>, Vec<u
     (out, labels)
 }
 
-/// Writes the end of the time, the level, and the message's name.
+/// Writes the end of the time, the level, and the message's name and first quote.
 pub(super) fn before_message(format: LogFormat, line: &mut Vec<u8>, level: Level, target: &str) {
     line.push(b'"');
     match format {
@@ -111,16 +115,17 @@ pub(super) fn before_message(format: LogFormat, line: &mut Vec<u8>, level: Level
             member(line, "target", target);
         }
     }
-    line.extend_from_slice(b",\"message\":");
+    line.extend_from_slice(b",\"message\":\"");
 }
 
-/// Writes what follows the message and is no news.
+/// Writes the message's last quote, and what follows that is no news.
 pub(super) fn after_message(
     style: &Style,
     line: &mut Vec<u8>,
     target: &str,
     place: Option<(&str, u32)>,
 ) {
+    line.push(b'"');
     match style.format {
         LogFormat::Ecs => {
             member(line, "ecs.version", schema::version());
@@ -267,13 +272,6 @@ fn severity(level: Level) -> &'static str {
         Level::INFO => "INFO",
         Level::DEBUG | Level::TRACE => "DEBUG",
     }
-}
-
-/// Appends a text that has nothing to escape.
-fn quoted(line: &mut Vec<u8>, plain: &str) {
-    line.push(b'"');
-    line.extend_from_slice(plain.as_bytes());
-    line.push(b'"');
 }
 
 fn member(line: &mut Vec<u8>, name: &str, value: &str) {
