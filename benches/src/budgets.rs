@@ -83,7 +83,7 @@ pub const BUDGETS: &[Budget] = &[
     budget("resilience, retry", 0, Some(251)),
     budget("resilience, timeout", 0, Some(163)),
     budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(990)),
-    budget("resilience, all guards of a peer over HTTP", 0, Some(1_800)),
+    budget("resilience, all guards of a peer over HTTP", 0, Some(1_670)),
 ];
 
 /// What all rows of redaction begin with; those without a budget of their own have one together.
