@@ -291,7 +291,7 @@ enum KeptPath {
 const SHORT: usize = 46;
 
 impl KeptPath {
-    #[inline]
+    #[inline(always)]
     fn fill(&mut self, path: &PathAndQuery) {
         let bytes = path.as_str().as_bytes();
         if let Self::Short { length, text } = self
