@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use meshwise_core::Deadline;
 use meshwise_resilience::{
     AdaptiveConfig, BreakerConfig, BreakerLayer, BreakerState, BulkheadConfig, BulkheadLayer,
-    DeadlineConfig, HttpCalls, PeerConfig, PeerHandle, PeerLayer, RateConfig, ReplayBody,
+    DeadlineConfig, HttpCalls, PeerConfig, PeerHandle, PeerLayer, RateConfig, Refused, ReplayBody,
     RetryConfig, RetryLayer,
 };
 use std::{
@@ -18,13 +18,17 @@ use std::{
     future::{Ready, ready},
     io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
     },
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, advance, sleep, timeout},
+};
+use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
 const fn ms(ms: u64) -> Duration {
@@ -264,4 +268,52 @@ async fn a_call_can_be_made_in_a_task() {
     let body = answer.unwrap().into_body();
     let read = tokio::spawn(async move { body.collect().await.unwrap().to_bytes() });
     assert_eq!(read.await.unwrap(), "well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_blames_no_peer() {
+    let layer = PeerLayer::new("stock", PeerConfig::new()).unwrap();
+    let (peer, answers) = (layer.handle(), Arc::new(Mutex::new(Vec::new())));
+    let asked = Arc::clone(&answers);
+    let service = layer.layer(service_fn(move |_: Sent| {
+        let (answer, answered) = oneshot::channel();
+        asked.lock().unwrap().push(answer);
+        async move {
+            let text: &'static [u8] = answered.await.unwrap_or(b"nothing");
+            Ok::<_, BoxError>(Response::new(Full::new(Bytes::from_static(text))))
+        }
+    }));
+    let calls = (0..30).map(|_| task::spawn(service.clone().oneshot(post())));
+    let mut calls: Vec<_> = calls.collect();
+    calls.iter_mut().for_each(|call| assert_pending!(call.poll()));
+    advance(ms(60_000)).await;
+    // Its timers are over, and what the peer has sent is not read yet.
+    calls.iter_mut().for_each(|call| assert_pending!(call.poll()));
+    for answer in answers.lock().unwrap().drain(..) {
+        answer.send(b"well").unwrap();
+    }
+    for call in &mut calls {
+        assert!(assert_ready_ok!(call.poll()).status().is_success());
+    }
+    assert_eq!(seen(&peer), (30, 0, BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_call_whose_answer_opens_the_breaker_gets_that_answer() {
+    let layer = PeerLayer::new("stock", PeerConfig::new().with_breaker(opens_at_once())).unwrap();
+    let (peer, asked) = (layer.handle(), Arc::new(AtomicU32::new(0)));
+    let count = Arc::clone(&asked);
+    let service = layer.layer(service_fn(move |_: Sent| {
+        let text = format!("broken {}", count.fetch_add(1, SeqCst));
+        let answer = Response::builder().status(503).body(Full::new(Bytes::from(text)));
+        ready(answer.map_err(BoxError::from))
+    }));
+    let get = || Request::get("/").body(Full::new(Bytes::new())).unwrap();
+    let answer = service.clone().oneshot(get()).await.unwrap();
+    assert_eq!((answer.status().as_u16(), asked.load(SeqCst)), (503, 2));
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "broken 1");
+    assert_eq!(seen(&peer).2, BreakerState::Open);
+    // Only a call that comes later is refused.
+    assert!(service.oneshot(get()).await.unwrap_err().is::<Refused>());
+    assert_eq!(asked.load(SeqCst), 2);
 }

@@ -354,3 +354,30 @@ async fn dropping_a_call_at_any_await_point_leaves_nothing_behind() {
         assert_eq!(current_deadline(), None);
     }
 }
+
+/// A process that stood still (a handler that blocks, a quota of the processor, SIGSTOP) finds its timers over
+/// before it has read what came meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_timer_that_fires_late_leaves_time_to_read_what_has_come() {
+    for answers in [true, false] {
+        let (mut service, mut handle) = mock::spawn_layer::<(), u8, _>(timeout(100));
+        assert_ready_ok!(service.poll_ready());
+        let mut call = task::spawn(service.call(()));
+        assert_pending!(call.poll());
+        let (_, respond) = handle.next_request().await.unwrap();
+        advance(ms(3_400)).await;
+        assert!(call.is_woken());
+        assert_pending!(call.poll());
+        if answers {
+            respond.send_response(7);
+            assert_eq!(assert_ready_ok!(call.poll()), 7);
+        } else {
+            advance(ms(49)).await;
+            assert_pending!(call.poll());
+            // Late or not, it is over now.
+            advance(ms(500)).await;
+            assert_eq!(rule(&assert_ready_err!(call.poll())), Rule::TimedOut);
+            drop(respond);
+        }
+    }
+}

@@ -210,7 +210,7 @@ impl<B: Body<Error: Into<BoxError> + 'static>, P: Plan> Body for GuardedBody<B, 
                     if until == u64::MAX {
                         return Poll::Pending;
                     }
-                    ready!(this.timer.poll(until, cx));
+                    ready!(this.timer.poll_limit(until, cx));
                     if !watch.has_time() {
                         break;
                     }

@@ -8,6 +8,8 @@ use super::{
     ticket::end_on_panic,
 };
 use crate::{
+    breaker::Breaker,
+    clock,
     debug::debug,
     names,
     retry::{RetryVerdict, Tries},
@@ -173,7 +175,7 @@ where
         let Some(timer) = this.timer.place() else { return Poll::Pending };
         loop {
             let Some(until) = ticket.head_until() else { return Poll::Pending };
-            ready!(timer.poll(until, cx));
+            ready!(timer.poll_limit(until, cx));
             if !K::sent(pending).is_some_and(|sent| ticket.sent_body(sent)) {
                 break;
             }
@@ -228,7 +230,11 @@ where
         let Waiting { ticket, pending, spare, queued, timer, service, .. } = &mut **waiting;
         let gate = Arc::clone(&ticket.gate);
         loop {
-            let over = timer.poll(queued.until, cx).is_ready();
+            let over = match queued.what {
+                Awaited::Permit(_) => timer.poll_limit(queued.until, cx),
+                _ => timer.poll(queued.until, cx),
+            };
+            let over = over.is_ready();
             let admission = match &mut queued.what {
                 Awaited::Permit(_) | Awaited::Turn => {
                     ready!(gate.poll_queued(ticket, queued, cx, over))
@@ -316,9 +322,15 @@ where
         let (Some((queued, request)), Some(held)) = (next, &mut ticket) else {
             return Some(result.map(|response| K::response(&pending, response, &mut ticket)));
         };
-        // The failed response is dropped before the wait, and the guards are told of it.
-        drop(result);
+        // The guards are told of what failed. If the breaker opens by an answer, that is the call's: the peer says
+        // more in it than a refusal would.
         held.give_up();
+        let is_open = |breaker: &Arc<Breaker>| breaker.refuses(clock::coarse).is_some();
+        if result.is_ok() && held.gate.breaker.as_ref().is_some_and(is_open) {
+            return Some(result.map(|response| K::response(&pending, response, &mut ticket)));
+        }
+        // It is dropped before the wait.
+        drop(result);
         let ticket = ticket?;
         let (timer, service) = (Timer::default(), None);
         let waiting = Waiting { ticket, pending, spare, queued, timer, service, request };

@@ -4,12 +4,18 @@ use meshwise_core::internal::{clock::instant, spares};
 use std::{
     cell::RefCell,
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::{
     task::coop,
-    time::{Sleep, sleep_until},
+    time::{Instant, Sleep, sleep_until},
 };
+
+/// So late is no timer of a process that runs.
+const LATE: Duration = Duration::from_millis(20);
+/// Long enough to read what the system has for this process.
+const GRACE: Duration = Duration::from_millis(50);
 
 type Place = Pin<Box<Option<Sleep>>>;
 
@@ -38,10 +44,28 @@ impl Timer {
             place.set(Some(sleep_until(instant(until).into())));
             self.0 = Some(place);
         }
-        match self.0.as_mut().and_then(|place| place.as_mut().as_pin_mut()) {
+        match self.sleep() {
             Some(sleep) => pin!(coop::unconstrained(sleep)).poll(cx),
             None => Poll::Pending,
         }
+    }
+
+    /// Waits as [`poll`](Self::poll) does for the end of what another may take. A timer that fires late tells
+    /// that this process stood still: there is a moment more then, once, as what the other has sent meanwhile
+    /// has not been read yet.
+    pub(crate) fn poll_limit(&mut self, until: u64, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll(until, cx));
+        let Some(sleep) = self.sleep() else { return Poll::Ready(()) };
+        let (set, now) = (sleep.deadline(), Instant::now());
+        if now.saturating_duration_since(set) < LATE || set > instant(until).into() {
+            return Poll::Ready(());
+        }
+        sleep.reset(now + GRACE);
+        self.poll(until, cx)
+    }
+
+    fn sleep(&mut self) -> Option<Pin<&mut Sleep>> {
+        self.0.as_mut().and_then(|place| place.as_mut().as_pin_mut())
     }
 
     /// Stops it.
