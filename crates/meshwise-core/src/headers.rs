@@ -77,11 +77,14 @@ pub fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
     begins_with_type(content_type, "text/event-stream")
 }
 
-/// Tells whether a `content-type` begins with a media type, in any case (RFC 9110, section 8.3.1).
+/// Tells whether a `content-type` begins with a media type, in any case, and has nothing but parameters after
+/// it (RFC 9110, section 8.3.1).
 #[must_use]
 pub fn begins_with_type(content_type: Option<&HeaderValue>, media_type: &str) -> bool {
-    let begin = content_type.and_then(|value| value.as_bytes().get(..media_type.len()));
-    begin.is_some_and(|begin| is_same_type(begin, media_type.as_bytes()))
+    content_type
+        .and_then(|value| value.as_bytes().split_at_checked(media_type.len()))
+        .filter(|(begin, _)| is_same_type(begin, media_type.as_bytes()))
+        .is_some_and(|(_, rest)| matches!(rest.first(), None | Some(b';' | b' ' | b'\t')))
 }
 
 /// Compares two media types of the same length. Most of those that differ differ in the last letter.
@@ -122,6 +125,23 @@ mod tests {
             }
         }
         assert!(!HeaderFilter::default().may_have(&http::header::HOST));
+    }
+
+    #[test]
+    fn a_media_type_is_meant_whole_in_any_case_and_with_parameters() {
+        let is = |value| is_event_stream(Some(&HeaderValue::from_static(value)));
+        for events in [
+            "text/event-stream",
+            "TEXT/Event-Stream",
+            "text/event-stream;charset=utf-8",
+            "text/event-stream ; charset=utf-8",
+        ] {
+            assert!(is(events), "{events}");
+        }
+        for other in ["text/event-streams", "text/event-stream+json", "text/event-strea", ""] {
+            assert!(!is(other), "{other}");
+        }
+        assert!(!is_event_stream(None));
     }
 
     #[test]
