@@ -1,7 +1,6 @@
 //! The status codes of gRPC.
 
 use super::Protocol;
-use crate::propagation::text::decimal;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use std::fmt;
 
@@ -75,7 +74,7 @@ impl GrpcCode {
     }
 
     /// Reads `grpc-status` from headers or trailers: `None` if it is absent,
-    /// [`GrpcCode::Unknown`] if it is no number.
+    /// [`GrpcCode::Unknown`] if it is no number as gRPC writes it.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         headers.get(&GRPC_STATUS).map(Self::from_value)
@@ -102,9 +101,12 @@ impl GrpcCode {
     }
 
     fn from_value(value: &HeaderValue) -> Self {
-        // Digits only: what merely resembles a 0 must not pass for OK.
-        let number = value.to_str().ok().and_then(decimal).and_then(|n| u32::try_from(n).ok());
-        number.map_or(Self::Unknown, Self::from_number)
+        // As gRPC's libraries read it: what merely resembles a 0 must not pass for OK.
+        Self::from_number(match value.as_bytes() {
+            [one @ b'0'..=b'9'] => u32::from(one - b'0'),
+            [b'1', two @ b'0'..=b'9'] => 10 + u32::from(two - b'0'),
+            _ => return Self::Unknown,
+        })
     }
 
     /// Maps the HTTP status of an answer that carries no `grpc-status`
@@ -143,15 +145,27 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_digits_only() {
+    fn a_status_is_the_digits_of_its_number_only() {
         let read = |value: &[u8]| {
             let value = HeaderValue::from_bytes(value).unwrap();
             GrpcCode::from_headers(&HeaderMap::from_iter([("grpc-status".parse().unwrap(), value)]))
         };
         assert_eq!(read(b"0"), Some(GrpcCode::Ok));
-        assert_eq!(read(b"00"), Some(GrpcCode::Ok));
+        assert_eq!(read(b"9"), Some(GrpcCode::FailedPrecondition));
         assert_eq!(read(b"14"), Some(GrpcCode::Unavailable));
-        for bad in [&b""[..], b"+0", b"-0", b" 0", b"0.0", b"OK", b"\xff", b"4294967296", b"17"] {
+        for bad in [
+            &b""[..],
+            b"00",
+            b"014",
+            b"+0",
+            b"-0",
+            b" 0",
+            b"0.0",
+            b"OK",
+            b"\xff",
+            b"4294967296",
+            b"17",
+        ] {
             assert_eq!(read(bad), Some(GrpcCode::Unknown), "{bad:?}");
         }
         assert_eq!(GrpcCode::from_headers(&HeaderMap::new()), None);
