@@ -24,7 +24,7 @@ use std::{error::Error, fmt, sync::Arc, time::Instant};
 /// | HTTP 429 | failure | none | overload; tried again if `Retry-After` says when |
 /// | other HTTP 4xx | failure | us | |
 /// | gRPC `CANCELLED`, `UNKNOWN`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`, unknown codes, an end without a status | failure | peer | `UNAVAILABLE` may be tried again |
-/// | gRPC `RESOURCE_EXHAUSTED`, HTTP 429 to a gRPC call | failure | none | overload |
+/// | gRPC `RESOURCE_EXHAUSTED`, HTTP 429 to a gRPC call | failure | none | overload; tried again if `grpc-retry-pushback-ms` or `Retry-After` says when |
 /// | other gRPC codes | failure | us | |
 /// | an answer to a gRPC call that is not gRPC | failure (gRPC's code for its HTTP status) | by that code | |
 /// | 504 or `DEADLINE_EXCEEDED`, where the peer was given less than 0.4 of the attempt's own limit | failure | caller | |
@@ -245,7 +245,7 @@ impl Classifier {
             UNTOLD => None,
             0 => Some(CallEnd::SUCCESS),
             flags => {
-                let retry_after = retry_after::read(head.protocol, headers);
+                let retry_after = retry_after::read(head.protocol, head.status, headers);
                 Some(said(side, head.error_type(), flags, limits, retry_after))
             }
         }

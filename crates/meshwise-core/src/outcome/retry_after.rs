@@ -1,15 +1,21 @@
 //! What a peer says about when to come back.
 
 use super::{Protocol, RetryAfter};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::time::{Duration, SystemTime};
 
-/// Reads `Retry-After`, or gRPC's `grpc-retry-pushback-ms`.
-pub(super) fn read(protocol: Protocol, headers: &HeaderMap) -> Option<RetryAfter> {
-    if protocol == Protocol::Grpc {
-        return pushback(headers);
+/// Reads `Retry-After`, or gRPC's `grpc-retry-pushback-ms`. What answers a gRPC call with another status than
+/// 200 is not gRPC, and says it in HTTP's way.
+pub(super) fn read(
+    protocol: Protocol,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Option<RetryAfter> {
+    let http = || retry_after(headers).map(RetryAfter::AtLeast);
+    match protocol {
+        Protocol::Http => http(),
+        Protocol::Grpc => pushback(headers).or_else(|| http().filter(|_| status != StatusCode::OK)),
     }
-    retry_after(headers).map(RetryAfter::AtLeast)
 }
 
 /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.

@@ -44,15 +44,29 @@ async fn retry_after_is_heeded_as_seconds_and_as_a_date_an_hour_long_or_negative
         call
     };
     for (pushback, times) in [("150", 3), ("-1", 1), ("soon", 1), ("20000", 1)] {
-        let peer = Peer::default();
-        let answer = move |_| grpc(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", pushback)]);
-        let _answer = layer().layer(peer.service(answer)).oneshot(grpc_call()).await;
-        let waits = peer.waits();
-        assert_eq!(waits.len() + 1, times, "{pushback}");
-        if times == 3 {
-            near(&waits, 150);
+        // Overload is tried again, too, if the peer says when.
+        for code in ["14", "8"] {
+            let peer = Peer::default();
+            let answer =
+                move |_| grpc(&[("grpc-status", code), ("grpc-retry-pushback-ms", pushback)]);
+            let _answer = layer().layer(peer.service(answer)).oneshot(grpc_call()).await;
+            let waits = peer.waits();
+            assert_eq!(waits.len() + 1, times, "{code} {pushback}");
+            if times == 3 {
+                near(&waits, 150);
+            }
         }
     }
+    let waits_of_grpc = async |answer: fn(u32) -> Answer| {
+        let peer = Peer::default();
+        let _answer = layer().layer(peer.service(answer)).oneshot(grpc_call()).await;
+        peer.waits()
+    };
+    assert_eq!(waits_of_grpc(|_| grpc(&[("grpc-status", "8")])).await, [], "it does not say when");
+    // What stands before the peer says it in HTTP's way; a gRPC answer does not.
+    near(&waits_of_grpc(|_| with_header(429, "retry-after", "7")).await, 7000);
+    let other_way = |_| grpc(&[("grpc-status", "8"), ("retry-after", "7")]);
+    assert_eq!(waits_of_grpc(other_way).await, []);
 }
 
 #[tokio::test(start_paused = true)]

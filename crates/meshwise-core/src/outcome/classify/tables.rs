@@ -13,8 +13,8 @@ pub enum Verdict {
     /// peer.
     ClientError,
     /// The peer has more to do than it can: an error of the client's span that lowers adaptive
-    /// limits. HTTP's 429 is tried again only with a `Retry-After`; what this is set for with
-    /// [`Classifier::with_status`](crate::outcome::classify::Classifier::with_status) or [`Classifier::with_code`](crate::outcome::classify::Classifier::with_code) is tried again as it was before.
+    /// limits. HTTP's 429 and gRPC's `RESOURCE_EXHAUSTED` are tried again only if the peer says when; what
+    /// this is set for with [`Classifier::with_status`](crate::outcome::classify::Classifier::with_status) or [`Classifier::with_code`](crate::outcome::classify::Classifier::with_code) is tried again as it was before.
     Overload,
     /// The peer failed.
     Failure,
@@ -52,7 +52,7 @@ impl VerdictTables {
         codes[GrpcCode::Cancelled as usize] = FAILED;
         codes[GrpcCode::Unknown as usize] = FAILED | SERVER_ERROR;
         codes[GrpcCode::DeadlineExceeded as usize] = FAILED | SERVER_ERROR | TIMEOUT;
-        codes[GrpcCode::ResourceExhausted as usize] = CLIENT_ERROR | OVERLOAD;
+        codes[GrpcCode::ResourceExhausted as usize] = CLIENT_ERROR | OVERLOAD | RETRY_IF_ASKED;
         codes[GrpcCode::Unimplemented as usize] = CLIENT_ERROR | SERVER_ERROR;
         codes[GrpcCode::Internal as usize] = FAILED | SERVER_ERROR;
         codes[GrpcCode::Unavailable as usize] = FAILED | SERVER_ERROR | RETRY;
