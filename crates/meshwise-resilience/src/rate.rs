@@ -41,6 +41,10 @@ pub struct Rate {
     interval: AtomicU64,
     tolerance: AtomicU64,
     max_wait: AtomicU64,
+    /// The longest wait that was ever allowed: so far ahead there may be calls in a queue.
+    longest_wait: AtomicU64,
+    /// How often the limit was set: turns from before are asked for again.
+    turned: AtomicU64,
     config: Mutex<Option<RateConfig>>,
     refusals: Refusals,
 }
@@ -53,6 +57,8 @@ impl Rate {
             interval: AtomicU64::new(0),
             tolerance: AtomicU64::new(0),
             max_wait: AtomicU64::new(0),
+            longest_wait: AtomicU64::new(0),
+            turned: AtomicU64::new(0),
             config: Mutex::new(None),
             refusals: Refusals::new(peer, Rule::RateLimited),
         }
@@ -64,11 +70,25 @@ impl Rate {
         // Held throughout, so that two who set at once do not mix.
         let mut current = lock(&self.config);
         *current = config;
+        self.turned.fetch_add(1, SeqCst);
         self.gaps.clear();
+        let (old, now) = (self.gcra(), clock::exact());
+        self.table.change(|due| gcra.carry(old, due, now));
         self.tolerance.store(gcra.tolerance, Relaxed);
         self.max_wait.store(gcra.max_wait, Relaxed);
+        self.longest_wait.fetch_max(gcra.max_wait, Relaxed);
         self.interval.store(gcra.interval, Relaxed);
         Ok(())
+    }
+
+    /// Returns the limit as it is, with the longest wait of any call that may be in its queue.
+    #[inline]
+    fn gcra(&self) -> Gcra {
+        Gcra {
+            interval: self.interval.load(Relaxed),
+            tolerance: self.tolerance.load(Relaxed),
+            max_wait: self.longest_wait.load(Relaxed),
+        }
     }
 
     #[inline]
@@ -79,24 +99,45 @@ impl Rate {
     /// Takes a turn for a call whose time `ends`; `None` if there is no limit.
     #[inline]
     pub(crate) fn take(&self, hash: Option<u64>, ends: u64) -> Result<Option<Turn>, Refused> {
-        /// The coarse clock does for a tolerance of at least twice its tick.
-        const COARSE: u64 = 20_000_000;
-        let interval = self.interval.load(Relaxed);
-        if interval == 0 {
+        self.take_within(hash, ends, self.max_wait.load(Relaxed))
+    }
+
+    /// Takes a turn in the place of one that has come, if the limit was turned meanwhile: what holds now holds for
+    /// those who wait, too.
+    pub(crate) fn renew(&self, turn: Turn, ends: u64) -> Result<Option<Turn>, Refused> {
+        if turn.turned == self.turned.load(SeqCst) {
             return Ok(None);
         }
-        let max_wait = self.max_wait.load(Relaxed);
-        let gcra = Gcra { interval, tolerance: self.tolerance.load(Relaxed), max_wait };
+        self.take_within(turn.hash, ends, self.longest_wait.load(Relaxed))
+    }
+
+    #[inline]
+    fn take_within(
+        &self,
+        hash: Option<u64>,
+        ends: u64,
+        max_wait: u64,
+    ) -> Result<Option<Turn>, Refused> {
+        /// The coarse clock does for a tolerance of at least twice its tick.
+        const COARSE: u64 = 20_000_000;
+        let turned = self.turned.load(SeqCst);
+        let gcra = self.gcra();
+        if gcra.interval == 0 {
+            return Ok(None);
+        }
         let coarse = gcra.tolerance >= COARSE && max_wait == 0;
         let now = if coarse { clock::coarse() } else { clock::exact() };
         let patience = max_wait.min(ends.saturating_sub(now));
         let next = || gcra.take(self.table.find(hash, now, gcra.horizon(now)), now, patience);
         let taken = self.gaps.take(gcra, hash, now, patience).map_or_else(next, Ok);
         let refuse = |wait| self.refusals.refuse(Some(Duration::from_nanos(wait)));
-        Ok(Some(Turn { taken: taken.map_err(refuse)?, hash, now }))
+        Ok(Some(Turn { taken: taken.map_err(refuse)?, hash, now, turned }))
     }
 
     pub(crate) fn release(&self, turn: Turn) {
+        if turn.turned != self.turned.load(SeqCst) {
+            return;
+        }
         // By its own time: then its slot cannot have been given away.
         let due = self.table.find(turn.hash, turn.now, u64::MAX);
         Gcra::release(due, turn.hash, turn.taken, &self.gaps);
@@ -109,6 +150,7 @@ pub struct Turn {
     taken: Taken,
     hash: Option<u64>,
     now: u64,
+    turned: u64,
 }
 
 impl Turn {
@@ -130,7 +172,8 @@ impl RateLimitHandle {
         lock(&self.guard.config).clone()
     }
 
-    /// Sets the limit; `None` takes it away.
+    /// Sets the limit; `None` takes it away. What was used of the old one's burst is used of the new one's, and
+    /// calls that wait for their turn then pass as the new one lets them.
     ///
     /// # Errors
     /// Says what is allowed if a setting makes no sense; nothing is changed then.
@@ -259,6 +302,14 @@ impl Table {
         Self {
             slots: (0..groups * WAYS).map(|_| Slot::default()).collect(),
             shared: AtomicU64::new(0),
+        }
+    }
+
+    /// Changes what is due, of all keys.
+    fn change(&self, change: impl Fn(u64) -> u64) {
+        let slots = self.slots.iter().map(|slot| &slot.due);
+        for due in slots.chain([&self.shared]) {
+            due.update(SeqCst, Relaxed, &change);
         }
     }
 

@@ -6,6 +6,7 @@ use meshwise_resilience::{
 use std::{
     error::Error,
     hash::{Hash, Hasher},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::time::{Instant, advance};
@@ -204,6 +205,55 @@ async fn the_limit_can_be_changed_and_taken_away_at_run_time() {
     assert_eq!(handle.config(), Some(config(10)), "nothing is changed");
     handle.set_config(None).unwrap();
     assert_eq!((handle.peer(), passed().await), ("stock", 100));
+}
+
+/// Whatever is turned while calls wait, neither they nor those who come get more than the rate.
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_turned_while_calls_wait_holds_for_them_and_for_those_who_come() {
+    let slow = |secs| RateConfig::new(1, Duration::from_secs(secs)).with_burst(1);
+    let waits = slow(10).with_max_wait(Duration::from_secs(60));
+    for (turned, spacing, wait_longer) in
+        [(slow(10), 10, false), (slow(20), 20, true), (waits.clone(), 10, false)]
+    {
+        let layer = RateLimitLayer::new("stock", waits.clone()).unwrap();
+        let (start, passed) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
+        let times = Arc::clone(&passed);
+        let service = layer.layer(service_fn(move |_: u32| {
+            times.lock().unwrap().push(start.elapsed().as_secs());
+            async { Ok::<_, BoxError>(0) }
+        }));
+        let call = || tokio::spawn(service.clone().oneshot(1));
+        let mut calls: Vec<_> = (0..5).map(|_| call()).collect();
+        tokio::time::sleep(ms(500)).await;
+        layer.handle().set_config(Some(turned)).unwrap();
+        for _ in 0..45 {
+            calls.push(call());
+            tokio::time::sleep(ms(1000)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        let passed = passed.lock().unwrap().clone();
+        // The time before it was turned counts as it did then.
+        assert!(passed[1] + 1 >= spacing, "{passed:?}");
+        assert!(passed[1..].windows(2).all(|two| two[1] - two[0] >= spacing), "{passed:?}");
+        assert!(passed.len() >= if wait_longer { 3 } else { 5 }, "{passed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_used_of_a_limit_is_used_of_the_one_it_is_turned_to() {
+    let layer = RateLimitLayer::new("stock", config(1).with_burst(10)).unwrap();
+    let service = layer.layer(service_fn(async |n: u32| Ok::<_, BoxError>(n)));
+    for _ in 0..4 {
+        assert_eq!(wait(service.clone().oneshot(1).await), None);
+    }
+    let set = |config| layer.handle().set_config(Some(config)).unwrap();
+    set(config(10).with_burst(5));
+    assert_eq!(wait(service.clone().oneshot(1).await), None, "one of five is left");
+    assert_eq!(wait(service.clone().oneshot(1).await), Some(ms(100)));
+    // One that was narrower locks the door for no longer than the new one's own time.
+    set(RateConfig::new(1, Duration::from_secs(3600)));
+    set(config(10).with_burst(1));
+    assert_eq!(wait(service.clone().oneshot(1).await), Some(ms(100)));
 }
 
 #[test]

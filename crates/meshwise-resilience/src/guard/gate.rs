@@ -334,7 +334,7 @@ impl Gate {
             }
         }
         match &self.rate {
-            Some(rate) if rate.is_on() => self.turn(ticket, key()),
+            Some(rate) if rate.is_on() => self.turn(ticket, key(), None),
             _ => Ok(None),
         }
     }
@@ -365,7 +365,7 @@ impl Gate {
         match bulkhead.permits.take_or_queue() {
             Place::Permit => {
                 ticket.held = P::Held::of(Held::Permit(bulkhead.permit()));
-                self.turn(ticket, key)
+                self.turn(ticket, key, None)
             }
             Place::Full => turn_away(ticket, bulkhead.refuse()),
             Place::Queued(number) => {
@@ -379,9 +379,20 @@ impl Gate {
         }
     }
 
-    fn turn<P: Plan>(&self, ticket: &mut Ticket<P>, key: Option<u64>) -> Admission {
+    /// Takes a turn of the rate limit; anew, if one `came` that is of a limit from before it was turned.
+    fn turn<P: Plan>(
+        &self,
+        ticket: &mut Ticket<P>,
+        key: Option<u64>,
+        came: Option<Turn>,
+    ) -> Admission {
         let Some(rate) = &self.rate else { return Ok(None) };
-        match rate.take(key, ticket.limits.ends()) {
+        let ends = ticket.limits.ends();
+        let taken = match came {
+            Some(turn) => rate.renew(turn, ends),
+            None => rate.take(key, ends),
+        };
+        match taken {
             Err(refused) => turn_away(ticket, refused),
             Ok(Some(turn)) if turn.wait() > 0 => {
                 let since = clock::exact();
@@ -414,8 +425,8 @@ impl Gate {
             }
             ticket.take_off(queued.waited());
             self.ask_again(ticket)?;
-            ticket.turn_came();
-            return Poll::Ready(Ok(None));
+            let came = ticket.turn_came();
+            return Poll::Ready(self.turn(ticket, queued.key, came));
         };
         let permit = match bulkhead.poll(*number, cx) {
             None if !over => return Poll::Pending,
@@ -427,7 +438,7 @@ impl Gate {
             ticket.take_off(queued.waited());
             ticket.held = P::Held::of(Held::Permit(permit));
             self.ask_again(ticket)?;
-            return Poll::Ready(self.turn(ticket, queued.key));
+            return Poll::Ready(self.turn(ticket, queued.key, None));
         }
         ticket.held = P::Held::of(Held::Nothing);
         let refused = match queued.limited {

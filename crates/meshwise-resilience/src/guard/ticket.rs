@@ -64,12 +64,13 @@ impl<P: Plan> Ticket<P> {
         self.held = P::Held::of(Held::Turn(Box::new((permit, turn))));
     }
 
-    pub(super) fn turn_came(&mut self) {
-        if let Some(held) = self.held.place()
-            && let Held::Turn(turn) = held
-        {
-            *held = turn.0.take().map_or(Held::Nothing, Held::Permit);
-        }
+    /// Takes note that the turn has come that the call has waited for, and returns it.
+    pub(super) fn turn_came(&mut self) -> Option<Turn> {
+        let held = self.held.place()?;
+        let Held::Turn(waited) = held else { return None };
+        let (permit, turn) = (waited.0.take(), waited.1);
+        *held = permit.map_or(Held::Nothing, Held::Permit);
+        Some(turn)
     }
 
     /// Waits on this side: a trial of the breaker is none until its turn comes. What was never sent keeps its

@@ -12,7 +12,7 @@ pub(super) struct Gcra {
     pub(super) interval: u64,
     /// How much earlier a call may come.
     pub(super) tolerance: u64,
-    /// The longest that any call may wait, whatever the patience of the one at hand.
+    /// The longest that any call may wait, or may have been allowed to, whatever the patience of the one at hand.
     pub(super) max_wait: u64,
 }
 
@@ -58,6 +58,20 @@ impl Gcra {
     pub(super) fn horizon(self, now: u64) -> u64 {
         let furthest = self.tolerance.saturating_add(self.interval).saturating_add(self.max_wait);
         now.saturating_add(furthest).saturating_add(HELD_UP)
+    }
+
+    /// Returns when the next call is due under this limit, by what was due under the `old` one: as much of the
+    /// burst is used. Calls that wait are not counted, for they ask again.
+    pub(super) fn carry(self, old: Self, due: u64, now: u64) -> u64 {
+        if due <= now || due > old.horizon(now) || old.interval == 0 {
+            return due.min(now);
+        }
+        let ahead = due - now;
+        let waiting = ahead.saturating_sub(old.tolerance).saturating_sub(1) / old.interval;
+        let used = u128::from(ahead - waiting * old.interval);
+        let used = used * u128::from(self.interval) / u128::from(old.interval);
+        let all = self.tolerance.saturating_add(self.interval);
+        now.saturating_add(u64::try_from(used).map_or(all, |used| used.min(all)))
     }
 
     /// Gives a place back: if others have come after it, to the next that comes.
