@@ -92,6 +92,8 @@ where
                     }
                 }
                 Some(Err(error)) => {
+                    // It has been said to the calls that were dropped for it.
+                    let _said = broken_off();
                     call.failed(error);
                     true
                 }

@@ -2,7 +2,7 @@
 
 use crate::{
     body::ObservedBody,
-    call::{Entered, Running, Slot, drop_in},
+    call::{Entered, Running, Slot, broken_off, drop_in},
 };
 use http::Response;
 use http_body::Body;
@@ -78,6 +78,8 @@ fn observe<B: Body>(mut response: Response<B>, mut call: Slot) -> Response<Obser
         call.head(&mut response);
         // What answers in place of the code below says why.
         if let Some(broken) = response.extensions_mut().remove::<BrokenOff>() {
+            // It has been said to the calls that were dropped for it.
+            let _said = broken_off();
             call.answered_for(broken);
         }
     }

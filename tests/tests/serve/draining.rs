@@ -1,6 +1,8 @@
 //! How serving ends: in time, and with an end for each call.
 
 use super::*;
+use meshwise::opentelemetry::trace::SpanKind;
+use meshwise_tests::serve;
 
 #[tokio::test]
 async fn it_is_not_ready_at_once_but_goes_on_taking_calls_for_a_while() {
@@ -67,6 +69,42 @@ async fn draining_ends_by_its_limit_and_each_call_has_its_end() {
     // What comes later reports the same.
     let again = mesh.shutdown().await;
     assert_eq!(again.to_string(), report.to_string());
+}
+
+#[tokio::test]
+async fn a_call_that_is_broken_off_breaks_off_those_that_it_makes() {
+    let mesh = TestMesh::new("orders");
+    let peer = serve(Router::new().route("/", get(async || pending::<&'static str>().await))).await;
+    let stock = mesh.client("stock").with_base_url(peer.url("")).build().expect("a client");
+    let handler = get(move || {
+        let stock = stock.clone();
+        async move { stock.get("/").send().await.map_or("no answer", |_| "an answer") }
+    });
+    let mut up = Up::new(&mesh, Router::new().route("/stock", handler), |server| {
+        server.with_drain_timeout(Duration::from_millis(100))
+    })
+    .await;
+    let call = tokio::spawn(reqwest::get(up.url("/stock")));
+    eventually("it calls", || {
+        mesh.metrics_text()
+            .lines()
+            .any(|line| line.starts_with("http_client_active_requests") && line.ends_with(" 1"))
+    })
+    .await;
+    up.stop();
+    assert_eq!(up.ended().await.broken_off, 1);
+    assert_eq!(call.await.expect("no panic").expect("an answer").status(), 503);
+    for kind in [SpanKind::Server, SpanKind::Client] {
+        mesh.spans()
+            .of_kind(&kind)
+            .one()
+            .assert_attribute("error.type", "shutdown")
+            .assert_attribute("meshwise.ended_by", "shutdown")
+            .assert_failed();
+    }
+    mesh.metric("http_client_request_duration_seconds_count")
+        .label("error_type", "shutdown")
+        .assert_value(1.0);
 }
 
 #[tokio::test]

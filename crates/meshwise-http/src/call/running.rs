@@ -137,7 +137,8 @@ pub(crate) fn tell_route(route: &str) {
 
 /// Says why a call is broken off whose future or body is being dropped on this thread, or whose body
 /// ends with the trailers that are being made: to its observer it looks as if the caller had left, or
-/// the handler had said so. Elsewhere it does nothing.
+/// the handler had said so. The same goes for the calls that it makes, if they are dropped after that.
+/// Elsewhere it does nothing.
 pub fn break_off(reason: BrokenOff) {
     // A thread that ends drops no calls.
     let _ending = BROKEN_OFF.try_with(|broken| broken.set(Some(reason)));
@@ -149,15 +150,16 @@ pub(crate) fn broken_off() -> Option<BrokenOff> {
 }
 
 /// Drops a piece of a call's code with the call's context current, if the call has not ended: what
-/// its destructors log and count is still part of the call, and they may say why it ends.
+/// its destructors log and count is still part of the call, and they may say why it ends. A call that is
+/// made within another's code is broken off with that one.
 pub(crate) fn drop_in(call: &mut Slot, drop: impl FnOnce()) {
     let Some(call) = call.get_mut() else { return };
     let replace = |broken| BROKEN_OFF.try_with(|cell| cell.replace(broken)).ok().flatten();
-    replace(None);
+    let around = replace(None).filter(|_| matches!(call.side, Side::Client { .. }));
     let entered = call.enter();
     drop();
     std::mem::drop(entered);
-    if let Some(broken) = replace(None) {
+    if let Some(broken) = replace(around).or(around) {
         call.broken_off(broken);
     }
 }

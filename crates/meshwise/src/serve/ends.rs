@@ -139,7 +139,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if this.cut.is_now() {
-            // The handler's destructors run now, as part of its call.
+            // The handler's destructors run now, as part of its call. The calls that it makes end with it.
+            break_off(BrokenOff::Shutdown);
             this.inner.set(None);
             this.cut.count();
             *this.answered = true;
@@ -224,14 +225,15 @@ impl http_body::Body for EndBody {
         let this = &mut *self;
         let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
         if this.cut.is_now() && !inner.is_end_stream() {
+            // The trailers say it to the caller, and this to the layer that observes, and to what observes
+            // the calls that this body is made of.
+            break_off(BrokenOff::Shutdown);
             this.inner = None;
             this.cut.count();
             return Poll::Ready(Some(match this.protocol {
                 Protocol::Grpc => {
                     let mut trailers = HeaderMap::new();
                     grpc_status(&mut trailers, GrpcCode::Unavailable, "shutting down");
-                    // The trailers say it to the caller, and this to the layer that observes.
-                    break_off(BrokenOff::Shutdown);
                     Ok(Frame::trailers(trailers))
                 }
                 _ => Err(BrokenOff::Shutdown.into()),
