@@ -273,7 +273,38 @@ impl Call {
     pub(crate) fn complete(&mut self, trailers: Option<&HeaderMap>) {
         let Some(head) = self.progress.head else { return };
         let end = self.classifier().complete(self.side.end(), head, trailers, &self.limits);
+        // The answer is what a server makes of a request's body that broke off; no one gets it.
+        if end.outcome.is_failure()
+            && self.protocol == Protocol::Grpc
+            && matches!(self.side, Side::Server { .. })
+            && self.request_messages.as_ref().is_some_and(RequestMessages::caller_left)
+        {
+            return self.broke(Fault::new(FaultKind::Cancelled), None);
+        }
+        if self.is_misannounced(true) {
+            return self.misannounced();
+        }
         self.finish(end, || said_code(head, trailers), None);
+    }
+
+    /// Tells whether a served body is longer than its head has announced, or has `ended` before: servers of
+    /// HTTP break such an answer off.
+    #[inline]
+    fn is_misannounced(&self, ended: bool) -> bool {
+        let Progress { announced, seen, bodiless, .. } = self.progress;
+        announced.is_some_and(|announced| seen > announced || (ended && seen < announced))
+            && !bodiless
+            && self.protocol == Protocol::Http
+            && matches!(self.side, Side::Server { .. })
+    }
+
+    /// Ends the call: its body is not what its head has announced.
+    #[cold]
+    fn misannounced(&mut self) {
+        let Progress { announced, seen, .. } = self.progress;
+        let announced = announced.unwrap_or_default();
+        let message = format!("the body has {seen} bytes, its head announced {announced}");
+        self.broke(Fault::new(FaultKind::Body), Some(message));
     }
 
     /// Ends the call: the service returned an error instead of a response, or the body broke off.
@@ -325,6 +356,9 @@ impl Call {
         // The guards around know how far its request has got, and have moved the limits by that.
         self.limits = Limits::of_given_up().unwrap_or(self.limits);
         self.before_frame();
+        if self.is_misannounced(false) {
+            return self.misannounced();
+        }
         let progress = &self.progress;
         let head = progress.head;
         let all_came = progress.bodiless || progress.announced.is_some_and(|n| progress.seen >= n);
@@ -395,9 +429,10 @@ fn enter_span(cx: Context, span: Started) -> (Context, bool) {
 /// Counts the messages of a request from now on, if its body is of a type that can be wrapped.
 fn count_messages<B: 'static>(
     count: &[CountBody],
+    classifier: &Classifier,
     request: &mut Request<B>,
 ) -> Option<RequestMessages> {
     let seen = RequestMessages::default();
     let body = request.body_mut();
-    count.iter().any(|count| count.count(body, &seen)).then_some(seen)
+    count.iter().any(|count| count.count(body, &seen, classifier)).then_some(seen)
 }

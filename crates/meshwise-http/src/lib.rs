@@ -21,12 +21,14 @@
 //! | what happens | the call ends | as |
 //! |---|---|---|
 //! | the body's last frame or trailers pass | then | what head or trailers say |
+//! | a served HTTP body ends before its announced length, or goes past it | then | failure, `error.type=body` |
+//! | a gRPC request's body breaks off, and the server's answer is a failure | with that answer | cancelled: its caller left |
 //! | the body fails | then | failure, `error.type` by the error's kind (`reset`, `timeout`), or `body` |
 //! | the service returns an error | then | failure, by the error's kind |
 //! | the future is dropped before the head | then | cancelled; once a limit of the call has passed: failure, `error.type=timeout` |
 //! | the body is dropped before its end | then | what the head says; for gRPC without a status: cancelled, or `timeout` |
 //! | the code below panics | then | failure, `error.type=panic` |
-//! | a destructor of future or body says so ([`break_off`]) | then | failure, `error.type=panic` or `shutdown` |
+//! | a destructor of future or body says so ([`break_off`]), or of the call that makes this one | then | failure, `error.type=panic` or `shutdown` |
 //! | a response carries [`BrokenOff`](meshwise_core::outcome::BrokenOff) in its extensions | with its head | failure, `error.type=panic` or `shutdown` |
 //!
 //! A response that can have no body (HEAD, 204, 304, 1xx, upgrades) ends with its head. One of known

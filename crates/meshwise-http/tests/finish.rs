@@ -313,6 +313,53 @@ async fn a_body_sent_to_its_announced_length_is_complete() {
     assert_eq!(attribute(&o.span(), "error.type"), None);
 }
 
+/// A server breaks such an answer off, or cuts it: its caller has no whole one.
+#[tokio::test]
+async fn a_served_body_that_is_not_as_long_as_announced_is_a_failure() {
+    for (method, status, announced, pieces, whole) in [
+        (Method::GET, 200, "10", 1, false),
+        (Method::GET, 200, "7", 2, false),
+        (Method::GET, 200, "10", 0, false),
+        (Method::GET, 200, "10", 2, true),
+        (Method::HEAD, 200, "10", 0, true),
+        (Method::GET, 304, "10", 0, true),
+        (Method::GET, 200, "many", 2, true),
+    ] {
+        // Whether a server reads on or stops once it has sent what was announced.
+        for reads_on in [true, false] {
+            let o = observed();
+            let service = service_fn(move |_: Request<Empty<Bytes>>| async move {
+                let (mut sender, body) = Channel::<Bytes, Infallible>::new(2);
+                for _ in 0..pieces {
+                    sender.send_data(Bytes::from_static(b"hello")).await.expect("room");
+                }
+                let response = Response::builder().status(status);
+                let response = response.header("content-length", announced).body(body);
+                Answer::Ok(response.expect("a response"))
+            });
+            let request = Request::builder().method(&method).uri("/").body(Empty::new());
+            let request = request.expect("a request");
+            let layer = ServerLayer::new(o.telemetry.clone());
+            let response = layer.layer(service).oneshot(request).await.expect("an answer");
+            let mut body = response.into_body();
+            for _ in 0..pieces {
+                body.frame().await.expect("a frame").expect("data");
+            }
+            if reads_on {
+                assert!(body.frame().await.is_none());
+            }
+            drop(body);
+            let span = o.span();
+            // What was dropped before its end may have been enough.
+            let failed = !whole && (reads_on || pieces == 2);
+            let expected = failed.then(|| "body".into());
+            assert_eq!(attribute(&span, "error.type"), expected, "{method} {announced} {pieces}");
+            assert_attribute(&span, "http.response.status_code", i64::from(status));
+            o.assert_idle();
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_drops_the_body_has_seen_enough() {
     let o = observed();

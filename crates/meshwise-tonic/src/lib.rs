@@ -46,6 +46,10 @@
 //! connection broke; [`Observed`]'s callers see `DEADLINE_EXCEEDED` and `UNAVAILABLE`, as gRPC has it,
 //! with tonic's error as the source. [`fault`] says what an error means.
 //!
+//! A server makes a status of a request that breaks off, which its caller never gets. That the caller left is
+//! known where request messages are counted: of calls that are recorded, and of methods that no call has proved
+//! yet. Of other calls the server's metrics and log have that status (`UNKNOWN`, `INTERNAL`).
+//!
 //! `tonic::transport::Server::timeout` stands outside of every layer and only drops the call: tell
 //! [`ServerLayer::with_outer_timeout`](meshwise_http::ServerLayer::with_outer_timeout) how long it is.
 //!

@@ -24,12 +24,13 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Request};
 
 const UNARY: &str = "meshwise.test.v1.Echo/Unary";
 const SERVER_STREAM: &str = "meshwise.test.v1.Echo/ServerStream";
+const CLIENT_STREAM: &str = "meshwise.test.v1.Echo/ClientStream";
 
 /// How one side of a call ended.
 struct End<'a> {
@@ -185,7 +186,7 @@ async fn a_stream_of_requests_is_answered_once() {
     let asks = tokio_stream::iter([ask("a"), ask("b")]);
     let answer = client(&mesh, server.address).client_stream(asks).await.expect("an answer");
     assert_eq!(answer.into_inner().text, "ab");
-    both_ended(&mesh, "meshwise.test.v1.Echo/ClientStream", ok(1), ok(1)).await;
+    both_ended(&mesh, CLIENT_STREAM, ok(1), ok(1)).await;
 }
 
 #[tokio::test]
@@ -199,6 +200,46 @@ async fn a_stream_that_its_client_gives_up() {
     drop(answers);
     let end = || End { code: "CANCELLED", error_type: Some("cancelled"), answers: None };
     both_ended(&mesh, SERVER_STREAM, end(), end()).await;
+}
+
+/// tonic's server makes a status of a request that breaks off; its caller never gets it.
+#[tokio::test]
+async fn a_caller_that_leaves_in_its_upload_is_no_failure_of_the_server() {
+    let whole: &[u8] = &[0, 0, 0, 0, 3, 0x0a, 1, b'x'];
+    for (path, sent, method) in
+        [(CLIENT_STREAM, whole, CLIENT_STREAM), (UNARY, &whole[..6], "_OTHER")]
+    {
+        for connection_breaks in [true, false] {
+            let mesh = TestMesh::new("echo");
+            let server = TonicServer::echo(&mesh).await;
+            let stream = TcpStream::connect(server.address).await.expect("a connection");
+            let (mut send, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+            let connection = tokio::spawn(connection);
+            let request = http::Request::post(format!("http://echo/{path}"))
+                .header("content-type", "application/grpc")
+                .body(())
+                .expect("a request");
+            let (_answer, mut body) = send.send_request(request, false).expect("sent");
+            body.send_data(Bytes::copy_from_slice(sent), false).expect("sent");
+            // The handler has it by then, and waits for more.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            if connection_breaks {
+                connection.abort();
+            } else {
+                body.send_reset(h2::Reason::CANCEL);
+            }
+            let end = End { code: "CANCELLED", error_type: Some("cancelled"), answers: None };
+            ended(&mesh, SpanKind::Server, method, end).await;
+            let span = mesh.spans().of_kind(&SpanKind::Server).one();
+            span.assert_attribute("meshwise.ended_by", "caller");
+            assert_eq!(span.data().status, SpanStatus::Unset);
+            mesh.lines()
+                .of_target("meshwise::access")
+                .one()
+                .assert_field("outcome", "cancelled")
+                .assert_field("meshwise.ended_by", "caller");
+        }
+    }
 }
 
 #[tokio::test]

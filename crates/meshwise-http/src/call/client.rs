@@ -120,8 +120,9 @@ impl Call {
             calls.begin(None, make, uri.path_and_query().filter(|_| protocol == Protocol::Grpc))
         };
         let listed = shared.calls.as_ref().map(list).unwrap_or_default();
-        let request_messages =
-            (recording && grpc).then(|| count_messages(&config.count_bodies, request)).flatten();
+        let request_messages = (recording && grpc)
+            .then(|| count_messages(&config.count_bodies, &config.classifier, request))
+            .flatten();
         let uri = request.uri();
         *place = Some(Self {
             side: Side::Client { config: Arc::clone(config), target, handed_on },

@@ -136,8 +136,9 @@ impl Call {
             // A request that is handed on would say it in the place of the call's own.
             request.headers_mut().remove(&config.request_id_header);
         }
-        let request_messages =
-            counted.then(|| count_messages(&config.count_bodies, request)).flatten();
+        let request_messages = counted
+            .then(|| count_messages(&config.count_bodies, &config.classifier, request))
+            .flatten();
         *place = Some(Self {
             side: Side::Server {
                 config: Arc::clone(config),

@@ -1,7 +1,12 @@
-//! The body of a gRPC request, whose messages are counted as they flow.
+//! The body of a gRPC request, whose messages are counted as they flow, and of which it is noted if its
+//! caller leaves in the midst of it.
 
 use http_body::{Body, Frame, SizeHint};
-use meshwise_core::internal::messages::Messages;
+use meshwise_core::{
+    Classifier, GrpcCode,
+    internal::messages::Messages,
+    outcome::{Fault, FaultKind},
+};
 use pin_project_lite::pin_project;
 use std::{
     any::Any,
@@ -9,7 +14,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
 };
@@ -21,10 +26,11 @@ pin_project! {
         inner: B,
         messages: Messages,
         seen: RequestMessages,
+        classifier: Classifier,
     }
 }
 
-impl<B: Body> Body for CountedBody<B> {
+impl<B: Body<Error: 'static>> Body for CountedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -34,11 +40,17 @@ impl<B: Body> Body for CountedBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
         let frame = ready!(this.inner.poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            this.messages.frame(data);
-            this.seen.set(this.messages);
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    this.messages.frame(data);
+                    this.seen.set(this.messages);
+                }
+            }
+            Some(Err(error)) if says_that_caller_left(this.classifier.faults().of(error)) => {
+                this.seen.0.caller_left.store(true, Relaxed);
+            }
+            _ => {}
         }
         Poll::Ready(frame)
     }
@@ -58,21 +70,40 @@ impl<B> fmt::Debug for CountedBody<B> {
     }
 }
 
-/// Tells a call how many messages its request has carried so far.
+/// Tells of a request's body that its connection broke, or its caller gave the stream up: not that it is too
+/// large, or no text that can be read.
+fn says_that_caller_left(fault: Fault) -> bool {
+    matches!(
+        fault.kind,
+        FaultKind::Reset | FaultKind::Cancelled | FaultKind::Grpc(GrpcCode::Cancelled)
+    )
+}
+
+/// Tells a call how many messages its request has carried so far, and whether its caller left.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RequestMessages(Arc<[AtomicU64; 2]>);
+pub(crate) struct RequestMessages(Arc<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    count: AtomicU64,
+    bytes: AtomicU64,
+    caller_left: AtomicBool,
+}
 
 impl RequestMessages {
     fn set(&self, messages: &Messages) {
-        let [count, bytes] = &*self.0;
-        count.store(messages.count, Relaxed);
-        bytes.store(messages.bytes, Relaxed);
+        self.0.count.store(messages.count, Relaxed);
+        self.0.bytes.store(messages.bytes, Relaxed);
     }
 
     /// Returns the number of messages and of their bytes.
     pub(crate) fn get(&self) -> (u64, u64) {
-        let [count, bytes] = &*self.0;
-        (count.load(Relaxed), bytes.load(Relaxed))
+        (self.0.count.load(Relaxed), self.0.bytes.load(Relaxed))
+    }
+
+    /// Tells whether the body broke off because its caller left.
+    pub(crate) fn caller_left(&self) -> bool {
+        self.0.caller_left.load(Relaxed)
     }
 }
 
@@ -83,22 +114,28 @@ impl RequestMessages {
 #[derive(Clone)]
 pub(crate) struct CountBody(Arc<Count>);
 
-type Count = dyn Fn(&mut dyn Any, &RequestMessages) -> bool + Send + Sync;
+type Count = dyn Fn(&mut dyn Any, &RequestMessages, &Classifier) -> bool + Send + Sync;
 
 impl CountBody {
     pub(crate) fn new<B: Default + 'static>(wrap: fn(CountedBody<B>) -> B) -> Self {
-        Self(Arc::new(move |body, seen| {
+        Self(Arc::new(move |body, seen, classifier| {
             let Some(body) = body.downcast_mut::<B>() else { return false };
             let inner = std::mem::take(body);
-            let counted = CountedBody { inner, messages: Messages::default(), seen: seen.clone() };
+            let (seen, classifier) = (seen.clone(), classifier.clone());
+            let counted = CountedBody { inner, messages: Messages::default(), seen, classifier };
             *body = wrap(counted);
             true
         }))
     }
 
-    /// Wraps the body if it is of this type.
-    pub(crate) fn count(&self, body: &mut dyn Any, seen: &RequestMessages) -> bool {
-        (self.0)(body, seen)
+    /// Wraps the body if it is of this type. The classifier knows what its errors mean.
+    pub(crate) fn count(
+        &self,
+        body: &mut dyn Any,
+        seen: &RequestMessages,
+        classifier: &Classifier,
+    ) -> bool {
+        (self.0)(body, seen, classifier)
     }
 }
 
