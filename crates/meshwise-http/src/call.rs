@@ -299,7 +299,6 @@ impl Call {
     }
 
     /// Ends the call: its body is not what its head has announced.
-    #[cold]
     fn misannounced(&mut self) {
         let Progress { announced, seen, .. } = self.progress;
         let announced = announced.unwrap_or_default();
