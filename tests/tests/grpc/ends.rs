@@ -213,7 +213,8 @@ async fn a_caller_that_leaves_in_its_upload_is_no_failure_of_the_server() {
             let mesh = TestMesh::new("echo");
             let server = TonicServer::echo(&mesh).await;
             let stream = TcpStream::connect(server.address).await.expect("a connection");
-            let (mut send, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+            let (mut send, mut connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+            let mut ping = connection.ping_pong().expect("the first");
             let connection = tokio::spawn(connection);
             let request = http::Request::post(format!("http://echo/{path}"))
                 .header("content-type", "application/grpc")
@@ -221,8 +222,14 @@ async fn a_caller_that_leaves_in_its_upload_is_no_failure_of_the_server() {
                 .expect("a request");
             let (_answer, mut body) = send.send_request(request, false).expect("sent");
             body.send_data(Bytes::copy_from_slice(sent), false).expect("sent");
-            // The handler has it by then, and waits for more.
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            // The first ping may overtake the request. Once both are answered the server has it all, and its
+            // handler, on this thread, runs on to where it waits for more.
+            for _ in 0..2 {
+                ping.ping(h2::Ping::opaque()).await.expect("a pong");
+            }
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
             if connection_breaks {
                 connection.abort();
             } else {
