@@ -170,7 +170,7 @@ impl Settings {
     }
 
     /// Says of each value that is as by default that it is the default's, and of each other that it is
-    /// code's: for settings that were read off what code has made.
+    /// code's, unless the operator's: for settings that were read off what code has made.
     #[must_use]
     #[doc(hidden)]
     pub fn from_code(mut self) -> Self {
@@ -178,6 +178,7 @@ impl Settings {
         show::each_leaf_mut(&mut self, &mut |path, _, leaf| {
             let Some(value) = leaf.value() else { return };
             let source = match show::default_at(&defaults, path) {
+                _ if leaf.origin().is_operator() => return,
                 Some(default) if default == value => Source::Default,
                 _ => Source::Code,
             };

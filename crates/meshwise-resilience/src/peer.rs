@@ -13,7 +13,7 @@ pub use config::{PeerConfig, RouteConfig};
 use crate::{
     breaker::{Breaker, BreakerConfig, BreakerHandle},
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadHandle},
-    config::ConfigError,
+    config::{ConfigError, check},
     count::Refusals,
     debug::debug,
     guard::{
@@ -78,13 +78,14 @@ pub(crate) struct PeerShared {
     /// The gate of all routes but those that have one of their own, and theirs.
     gate: Gate,
     routes: Vec<(Pattern, Gate)>,
-    /// The breakers that routes have of their own, by the names of these.
-    pub(crate) own: Vec<BreakerHandle>,
+    /// The guards that routes have of their own, by the names of these.
+    pub(crate) own: Vec<PeerHandle>,
 }
 
 impl PeerShared {
     fn new(peer: Arc<str>, config: PeerConfig) -> Result<Self, ConfigError> {
         let said = &config.said;
+        check("streaming", said.streaming.wrong())?;
         let total = said.deadline.total.get().filter(|_| said.deadline.enabled.or_none());
         let deadline = DeadlineConfig {
             total: total.copied(),
@@ -113,13 +114,18 @@ impl PeerShared {
             },
             ..Gate::new(peer)
         };
-        let (mut routes, mut own) = (Vec::new(), Vec::new());
+        let (mut routes, mut own): (Vec<(Pattern, _)>, _) = Default::default();
         for (route, RouteConfig(set)) in &config.routes {
-            let gate = of_route(gate.clone(), route, said, set, &mut own);
-            routes.push((Pattern::parse(route)?, gate?));
+            let pattern = Pattern::parse(route)?;
+            let mut names = config.routes.iter().zip(&routes);
+            if let Some(((first, _), _)) = names.find(|(_, (it, _))| it.covers(&pattern)) {
+                let value = format_args!("{route:?} behind {first:?}, which matches all its calls");
+                return Err(ConfigError::new("route", value, "a place before that one"));
+            }
+            routes.push((pattern, of_route(gate.clone(), route, said, set, &mut own)?));
         }
         if let Some(breaker) = &gate.breaker {
-            _ = breaker.routes.set(own.clone());
+            _ = breaker.routes.set(own.iter().filter_map(PeerHandle::breaker).collect());
         }
         Ok(Self { gate, routes, own, config })
     }
@@ -132,9 +138,10 @@ fn of_route(
     route: &str,
     all: &PeerSettings,
     said: &RouteSettings,
-    breakers: &mut Vec<BreakerHandle>,
+    shown: &mut Vec<PeerHandle>,
 ) -> Result<Gate, ConfigError> {
     let name: Arc<str> = format!("{} {route}", gate.peer).into();
+    let mut guards = Gate::new(Arc::clone(&name));
     gate.attempts = said.retry.attempts.get().copied();
     gate.attempts.map_or(Ok(()), check_attempts)?;
     gate.total = said.deadline.total.get().copied();
@@ -145,18 +152,23 @@ fn of_route(
     if said.breaker != BreakerSettings::default() {
         let mut own = all.breaker.clone();
         over_breaker(&mut own, &said.breaker);
-        gate.breaker = breaker(&name, &own)?;
-        breakers.extend(gate.breaker.iter().map(|own| Handle::new(own, &name)));
+        guards.breaker = breaker(&name, &own)?;
+        gate.breaker = guards.breaker.clone();
     }
     if said.bulkhead != BulkheadSettings::default() {
         let mut own = all.bulkhead.clone();
         own.overlay(&said.bulkhead);
-        gate.bulkhead = bulkhead(&name, &own)?;
+        guards.bulkhead = bulkhead(&name, &own)?;
+        gate.bulkhead = guards.bulkhead.clone();
     }
     if said.rate != RateSettings::default() {
         let mut own = all.rate.clone();
         own.overlay(&said.rate);
-        gate.rate = rate(&name, &own)?;
+        guards.rate = rate(&name, &own)?;
+        gate.rate = guards.rate.clone();
+    }
+    if guards.breaker.is_some() || guards.bulkhead.is_some() || guards.rate.is_some() {
+        shown.push(PeerHandle { gate: guards, whole: None });
     }
     gate.streaming.all |= said.streaming.or_none();
     Ok(gate)

@@ -43,7 +43,7 @@ struct All {
 impl All {
     fn add(&mut self, new: PeerHandle) {
         for own in new.whole.iter().flat_map(|whole| &whole.own) {
-            self.add(own.clone().into());
+            self.add(own.clone());
         }
         self.peers.entry(new.peer().into()).or_default().add(new);
     }
@@ -85,8 +85,8 @@ impl Guards {
     }
 
     /// Adds the guards of a peer to those that it has; one takes the place of an older one of
-    /// its kind. A breaker that a route has of its own goes by the name of the peer and the route's
-    /// (`stock GET /reports`), and is turned with the peer's, too.
+    /// its kind. Guards that a route has of its own go by the name of the peer and the route's
+    /// (`stock GET /reports`); its breaker is turned with the peer's, too.
     pub fn add(&self, guards: impl Into<PeerHandle>) {
         lock(&self.all).add(guards.into());
     }

@@ -6,7 +6,8 @@ use super::{
     path::Path,
     tree::{
         AdaptiveSettings, BreakerSettings, BudgetSettings, BulkheadSettings, FaultSettings,
-        PeerSettings, RateSettings, RetrySettings, Settings, ShedSettings, WindowSettings,
+        PeerSettings, RateSettings, RetrySettings, Settings, ShedSettings, StreamingSettings,
+        WindowSettings,
     },
     value::{Source, Value, quote},
 };
@@ -241,7 +242,7 @@ macro_rules! compared {
 
 compared! {
     PeerSettings RetrySettings BreakerSettings WindowSettings BulkheadSettings AdaptiveSettings
-    RateSettings FaultSettings ShedSettings BudgetSettings
+    RateSettings FaultSettings ShedSettings BudgetSettings StreamingSettings
 }
 
 fn shape_of<P: Part>(_: &P) -> PartShape {

@@ -114,19 +114,33 @@ setters! { PeerConfig.said = Self {
     with_rate_limit(rate: RateConfig) => [rate];
 } }
 
+impl RouteConfig {
+    fn overlay(&mut self, said: &RouteSettings) {
+        over_breaker(&mut self.0.breaker, &said.breaker);
+        self.0.overlay(said);
+    }
+}
+
 impl PeerConfig {
     /// Says which gRPC methods stream: `package.Service/Method`, or `package.Service/*`.
     pub fn with_streaming<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         let listed = &mut self.said.streaming.methods;
         let mut all = listed.get().cloned().unwrap_or_default();
-        all.extend(methods.into_iter().map(Into::into));
+        for method in methods {
+            let method: String = method.into();
+            let method = method.strip_prefix('/').unwrap_or(&method).to_owned();
+            if !all.contains(&method) {
+                all.push(method);
+            }
+        }
         listed.set(all);
         self
     }
 
     /// Sets what is different for a route: `GET /items/{id}`, `/files/{*path}` (any method),
-    /// `package.Service/Method` or `package.Service/*`. The first route that matches counts; it is the
-    /// request's whole path that has to match, with that of the client's base URL.
+    /// `package.Service/Method` or `package.Service/*`. The first route that matches counts, so one behind
+    /// another that matches all its calls is refused; it is the request's whole path that has to match,
+    /// with that of the client's base URL. A route that is there, however it is spelt, is changed.
     ///
     /// ```
     /// use meshwise_resilience::{PeerConfig, RouteConfig};
@@ -136,8 +150,46 @@ impl PeerConfig {
     ///     .with_route("stock.v1.Stock/Watch", RouteConfig::new().streaming());
     /// ```
     pub fn with_route(mut self, route: impl Into<String>, settings: RouteConfig) -> Self {
-        self.routes.push((route.into(), settings));
+        let route = route.into();
+        let pattern = Pattern::parse(&route).ok();
+        let mut known = self.routes.iter_mut();
+        match known.find(|(name, _)| pattern.is_some() && Pattern::parse(name).ok() == pattern) {
+            Some((_, earlier)) => earlier.overlay(&settings.0),
+            None => self.routes.push((route, settings)),
+        }
         self
+    }
+
+    /// Changes the routes of this path that are for the same methods; if there is none for just these, it
+    /// is a route of its own.
+    fn change_route(&mut self, route: &str, said: &RouteSettings) {
+        let of = |name: &str| Pattern::parse(name).ok();
+        let Some(wanted) = of(route) else {
+            // Refused when the guards are made.
+            return self.routes.push((route.to_owned(), RouteConfig(said.clone())));
+        };
+        let (mut known, mut own, mut least) = (false, RouteConfig::new(), 0);
+        for (at, (name, config)) in self.routes.iter_mut().enumerate() {
+            let Some(there) = of(name) else { continue };
+            let same_path = there.path == wanted.path;
+            if wanted.covers(&there) {
+                // Before these none of them could be found.
+                least = at + 1;
+                known |= there == wanted;
+                if same_path {
+                    config.overlay(said);
+                }
+            } else if same_path && there.method.is_empty() {
+                own = config.clone();
+            }
+        }
+        if !known {
+            own.overlay(said);
+            let after =
+                |(name, _): &(String, _)| of(name).map(|it| it.rank()) <= Some(wanted.rank());
+            let at = self.routes.iter().position(after).unwrap_or(self.routes.len());
+            self.routes.insert(at.max(least), (route.to_owned(), own));
+        }
     }
 
     /// Sets how to find out what bounds the incoming call on whose behalf a call is made, and how many
@@ -226,8 +278,9 @@ impl PeerConfig {
     /// Puts what is set over what is here: where it is enabled, a guard that was left out is there again,
     /// and one that is not is left out. A leaf that is unset changes nothing.
     ///
-    /// Routes that are named here too are changed; others stand before the first that is no more
-    /// particular than they are. Where the peer is, and faults, are for others to set.
+    /// Routes that are named here too are changed, however they are spelt; one for any method changes all
+    /// of its path, and one for a method begins from that for any. Others stand before the first that is
+    /// no more particular than they are. Where the peer is, and faults, are for others to set.
     pub fn with_settings(mut self, settings: &PeerSettings) -> Self {
         let budget = &settings.retry.budget;
         if budget.share.is_set() || budget.per_second.is_set() {
@@ -240,20 +293,10 @@ impl PeerConfig {
         let (url, fault) = (mem::take(&mut self.said.url), FaultSettings::default());
         self.said.overlay(settings);
         (self.said.url, self.said.fault, self.said.routes) = (url, fault, Map::default());
-        for (route, said) in settings.routes.iter() {
-            let known = self.routes.iter().position(|(name, _)| name.trim() == route.trim());
-            let at = known.unwrap_or_else(|| {
-                let rank = |route: &str| Pattern::parse(route).map(|pattern| pattern.rank()).ok();
-                let at = self.routes.iter().position(|(name, _)| rank(name) <= rank(route));
-                let at = at.unwrap_or(self.routes.len());
-                self.routes.insert(at, (route.to_owned(), Default::default()));
-                at
-            });
-            if let Some((_, config)) = self.routes.get_mut(at) {
-                over_breaker(&mut config.0.breaker, &said.breaker);
-                config.0.overlay(said);
-            }
-        }
+        let mut routes: Vec<_> = settings.routes.iter().collect();
+        // What begins from others comes after them.
+        routes.sort_by_key(|(route, _)| !route.trim_start().starts_with('/'));
+        routes.into_iter().for_each(|(route, said)| self.change_route(route, said));
         self
     }
 
