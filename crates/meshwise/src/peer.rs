@@ -16,7 +16,7 @@ use meshwise_api::RequiredApi;
 use meshwise_api_http::{ApiClientBuilder, ApiClientLayer};
 use meshwise_core::{
     Classifier, EnvError,
-    settings::{FaultSettings, PeerSettings, Problem, Settings, SettingsError, Source},
+    settings::{FaultSettings, Map, PeerSettings, Problem, Settings, SettingsError, Source},
 };
 use meshwise_http::{ClientLayer, incoming_attempt, incoming_deadline, incoming_limit};
 use meshwise_resilience::{ConfigError, DeadlineConfig, PeerConfig, PeerLayer};
@@ -135,17 +135,17 @@ impl Guarding {
         let incoming = incoming.with_incoming_limit(incoming_limit);
         let config = PeerConfig::new().with_incoming(incoming, incoming_attempt);
         // The operator's settings come last, over those of all clients alike.
-        let (parts, said) = (&*mesh.0, mesh.0.operator.peer(peer));
-        let config = config.with_settings(&parts.code.peer(peer));
-        let config = self.guards.apply(config);
+        let (code, mut said) = (mesh.0.code.peer(peer), mesh.0.operator.peer(peer));
+        let config = self.guards.apply(config.with_settings(&code)).with_settings(&said);
         let mut all = Settings::default();
-        let shown = all.peers.entry(peer);
-        *shown = config.settings();
+        *all.peers.entry(peer) = config.settings();
         let mut all = all.from_code();
         let shown = all.peers.entry(peer);
+        // Routes stand there by the names that the guards have for them.
+        said.routes = Map::default();
+        shown.fault = code.fault;
         shown.overlay(&said);
         let shown = shown.clone();
-        let config = config.with_settings(&said);
         Decided {
             config,
             all,
@@ -185,16 +185,17 @@ impl Decided {
         mesh: &Mesh,
         peer: &str,
         errors: &Classifier,
-    ) -> Result<(ApiLayer, PeerLayer), ClientBuildError> {
+    ) -> Result<(ApiLayer, PeerLayer, FaultsLayer), ClientBuildError> {
         let Self { config, all, shown, .. } = self;
-        let parts = &*mesh.0;
+        // All that may fail comes before the guards, which are there for good.
+        let faults = faults(&shown.fault, peer)?;
         let classifier = config.classifier().clone().with_faults_of(errors);
         let recorder = mesh.metrics().recorder();
         let guards = metrics::with_local_recorder(&recorder, || {
             mesh.guards().share(peer, config, classifier)
         });
         let guards = guards.map_err(|error| blame(&all, peer, error))?;
-        parts.in_force.change(|settings| *settings.peers.entry(peer) = shown);
+        mesh.0.in_force.change(|settings| *settings.peers.entry(peer) = shown);
         #[cfg(not(feature = "api"))]
         let api = Identity::new();
         #[cfg(feature = "api")]
@@ -205,7 +206,7 @@ impl Decided {
             }
             None => Either::Right(Identity::new()),
         };
-        Ok((api, guards))
+        Ok((api, guards, faults))
     }
 }
 
@@ -218,19 +219,19 @@ impl fmt::Debug for Guarding {
 /// Makes faults in the place of the peer, if they are built in.
 #[cfg(feature = "fault")]
 pub(crate) type Faulty<S> = meshwise_resilience::FaultService<S>;
+#[cfg(feature = "fault")]
+type FaultsLayer = meshwise_resilience::FaultLayer;
 #[cfg(not(feature = "fault"))]
 pub(crate) type Faulty<S> = S;
+#[cfg(not(feature = "fault"))]
+type FaultsLayer = Identity;
 
 /// Makes the layer of faults that are set for a peer; guards see what it makes, and no span does.
 #[cfg(feature = "fault")]
-pub(crate) fn faults(
-    mesh: &Mesh,
-    peer: &str,
-) -> Result<meshwise_resilience::FaultLayer, ClientBuildError> {
+fn faults(set: &FaultSettings, peer: &str) -> Result<FaultsLayer, ClientBuildError> {
     use meshwise_resilience::{FaultConfig, FaultLayer};
     let refuse = |source| ClientBuildError::Guards { peer: peer.to_owned(), source };
-    let set = show_faults(mesh, peer);
-    let config = FaultConfig::from_settings(&set);
+    let config = FaultConfig::from_settings(set);
     let layer = FaultLayer::new(peer, config).map_err(refuse)?;
     layer.handle().switch(set.enabled.or(false));
     Ok(layer)
@@ -238,29 +239,13 @@ pub(crate) fn faults(
 
 /// Refuses faults that are set for a peer and not built in.
 #[cfg(not(feature = "fault"))]
-pub(crate) fn faults(mesh: &Mesh, peer: &str) -> Result<Identity, ClientBuildError> {
-    let set = show_faults(mesh, peer);
+fn faults(set: &FaultSettings, peer: &str) -> Result<FaultsLayer, ClientBuildError> {
     if !set.enabled.or(false) {
         return Ok(Identity::new());
     }
     let problem = crate::settings::NO_FAULTS;
     let key = format!("peers.{peer}.fault.enabled");
     Err(ClientBuildError::Settings(Problem::new(set.enabled.source().clone(), key, problem).into()))
-}
-
-/// Returns the faults of a peer, as code and operator set them.
-fn show_faults(mesh: &Mesh, peer: &str) -> FaultSettings {
-    let mut set = mesh.0.code.peer(peer).fault;
-    set.overlay(&mesh.0.operator.peer(peer).fault);
-    mesh.0.in_force.change(|all| {
-        let shown = all.peers.entry(peer);
-        shown.fault.overlay(&set);
-        let url = mesh.0.operator.peer(peer).url;
-        if url.is_set() {
-            shown.url = url;
-        }
-    });
-    set
 }
 
 /// Says where the setting stands that guards refuse, if it is the operator's.

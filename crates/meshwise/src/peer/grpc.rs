@@ -1,7 +1,7 @@
 //! gRPC clients.
 
 use super::{
-    ClientBuildError, Decided, Faulty, Guarding, PeerUrl, Versioned, faults, guarding_setters,
+    ClientBuildError, Decided, Faulty, Guarding, PeerUrl, Versioned, guarding_setters,
     is_undeclared,
 };
 use crate::mesh::Mesh;
@@ -326,8 +326,7 @@ where
     S::Error: Into<BoxError>,
 {
     let errors = Classifier::new().with_error::<Status>().with_fault(meshwise_tonic::fault);
-    let (api, guards) = decided.build(mesh, peer, &errors)?;
-    let faults = faults(mesh, peer)?;
+    let (api, guards, faults) = decided.build(mesh, peer, &errors)?;
     let unwrap: fn(Request<ReplayBody<Body>>) -> Request<Body> = |request| request.map(Body::new);
     let boxed: fn(Status) -> BoxError = Into::into;
     let attempt = MapErr::new(MapRequest::new(observed, unwrap), boxed);

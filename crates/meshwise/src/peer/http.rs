@@ -1,7 +1,7 @@
 //! HTTP clients.
 
 use super::{
-    ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, guarding_setters, is_undeclared,
+    ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, guarding_setters, is_undeclared,
 };
 use crate::mesh::Mesh;
 use http::{Request, Response};
@@ -9,10 +9,10 @@ use http::{Request, Response};
 use meshwise_api_http::UndeclaredCall;
 use meshwise_core::{
     Classifier, ErrorType, Refused,
-    outcome::{Fault, Faults},
+    outcome::{Fault, FaultKind, Faults},
 };
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
-use meshwise_reqwest::{BuildError, Observed, reqwest};
+use meshwise_reqwest::{BuildError, CallError, Observed, reqwest};
 use meshwise_resilience::{PeerBody, PeerService};
 use pin_project_lite::pin_project;
 use std::{
@@ -101,11 +101,11 @@ where
 #[non_exhaustive]
 pub enum ClientError {
     /// A guard did not let it through, or broke it off.
-    #[error("{0}")]
+    #[error(transparent)]
     Refused(#[from] Refused),
     /// This service has not declared that it needs the API, and such calls are refused.
     #[cfg(feature = "api")]
-    #[error("{0}")]
+    #[error(transparent)]
     Undeclared(#[from] UndeclaredCall),
     /// The peer could not be reached, or did not answer as it should.
     #[error("no answer from the peer")]
@@ -139,12 +139,18 @@ impl ClientError {
     }
 }
 
-/// Translates the errors of this module; those of reqwest stand below them.
-fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
-    match error.downcast_ref::<ClientError>()? {
+/// Translates the errors of this module, which stand for those that they hold; those of reqwest stand
+/// below them.
+pub(crate) fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
+    let called = || match error.downcast_ref()? {
+        CallError::Call(error) => Some(error),
+        _ => None,
+    };
+    match error.downcast_ref().or_else(called)? {
+        ClientError::Refused(refused) => Some(Fault::new(FaultKind::Refused(refused.rule()))),
         #[cfg(feature = "api")]
         ClientError::Undeclared(_) => Some(Fault::named(ErrorType::new("undeclared"))),
-        _ => None,
+        ClientError::Transport(_) => None,
     }
 }
 
@@ -241,19 +247,14 @@ impl ClientBuilder {
             .with_error::<ClientError>()
             .with_fault(fault)
             .with_fault(meshwise_reqwest::fault);
-        let (api, guards) = decided.build(&mesh, &peer, &errors)?;
-        let faults = faults(&mesh, &peer)?;
-        let client = match http.build() {
-            Ok(client) => client,
-            Err(source) => {
-                return Err(match (source, said) {
-                    (BuildError::BaseUrl { reason, .. }, Some(said)) => {
-                        said.refused("http://auth:8080", reason)
-                    }
-                    (source, _) => ClientBuildError::Http { peer, source },
-                });
+        let client = match (http.build(), said) {
+            (Ok(client), _) => client,
+            (Err(BuildError::BaseUrl { reason, .. }), Some(said)) => {
+                return Err(said.refused("http://auth:8080", reason));
             }
+            (Err(source), _) => return Err(ClientBuildError::Http { peer, source }),
         };
+        let (api, guards, faults) = decided.build(&mesh, &peer, &errors)?;
         let to_error: fn(reqwest::Error) -> ClientError = ClientError::Transport;
         let client = client.layer(&MapErrLayer::new(to_error)).layer(&faults);
         let client = client.layer(&guards).layer(&api);

@@ -1,6 +1,7 @@
 //! One rule for every setting: what the operator says beats what the author says.
 #![cfg(all(feature = "axum", feature = "client", feature = "config"))]
 
+mod routes;
 mod strict;
 mod told;
 
