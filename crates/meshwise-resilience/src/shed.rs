@@ -106,7 +106,8 @@ pub struct Shed(Arc<Bulkhead>);
 
 impl ShedLayer {
     /// Creates a limit for a service (this one; its name stands in metrics as `peer`). Requests
-    /// count until the bodies of their responses have ended.
+    /// count until the bodies of their responses have ended; those whose responses stream
+    /// (`text/event-stream`, upgrades, gRPC beyond a first message), until these have begun to.
     ///
     /// Its metrics go to the recorder that is in place now.
     ///
