@@ -120,7 +120,7 @@ impl<P: Plan> Watch<P> {
         ticket.sent_body(upload.sent())
     }
 
-    #[cold]
+    #[inline(never)]
     fn failed<E: 'static>(&mut self, error: &E) {
         if let Some(ticket) = &mut self.ticket {
             let fault = ticket.gate.classifier.faults().of(error);

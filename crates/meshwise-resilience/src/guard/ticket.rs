@@ -295,7 +295,7 @@ impl<P: Plan> Ticket<P> {
     }
 
     /// Pays for retries: the call went well, or failed by its caller's own fault.
-    #[inline]
+    #[inline(always)]
     fn pay(&self, success: bool) {
         if let Some(retry) = find::<P, _>(RETRY, &self.gate.retry) {
             // For when the attempt began, if that is known: a clock costs as much as the deposit.
