@@ -143,11 +143,6 @@ fn join(
         #[cfg(feature = "messaging")]
         messaging: {
             let messaging = meshwise_messaging::Messaging::builder(recording.clone());
-            // A handler that calls a peer may hand on what the call says.
-            #[cfg(feature = "client")]
-            let messaging = messaging.with_classifier(
-                meshwise_core::Classifier::new().with_fault(crate::peer::http::fault),
-            );
             #[cfg(feature = "api")]
             let messaging = crate::message_counter::counted(messaging, plan.apis, &metrics)?;
             messaging.build()

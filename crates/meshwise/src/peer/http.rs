@@ -9,10 +9,10 @@ use http::{Request, Response};
 use meshwise_api_http::UndeclaredCall;
 use meshwise_core::{
     Classifier, ErrorType, Refused,
-    outcome::{Fault, FaultKind, Faults},
+    outcome::{Fault, Faults},
 };
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
-use meshwise_reqwest::{BuildError, CallError, Observed, reqwest};
+use meshwise_reqwest::{BuildError, Observed, reqwest};
 use meshwise_resilience::{PeerBody, PeerService};
 use pin_project_lite::pin_project;
 use std::{
@@ -101,11 +101,11 @@ where
 #[non_exhaustive]
 pub enum ClientError {
     /// A guard did not let it through, or broke it off.
-    #[error(transparent)]
+    #[error("{0}")]
     Refused(#[from] Refused),
     /// This service has not declared that it needs the API, and such calls are refused.
     #[cfg(feature = "api")]
-    #[error(transparent)]
+    #[error("{0}")]
     Undeclared(#[from] UndeclaredCall),
     /// The peer could not be reached, or did not answer as it should.
     #[error("no answer from the peer")]
@@ -139,18 +139,12 @@ impl ClientError {
     }
 }
 
-/// Translates the errors of this module, which stand for those that they hold; those of reqwest stand
-/// below them.
-pub(crate) fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
-    let called = || match error.downcast_ref()? {
-        CallError::Call(error) => Some(error),
-        _ => None,
-    };
-    match error.downcast_ref().or_else(called)? {
-        ClientError::Refused(refused) => Some(Fault::new(FaultKind::Refused(refused.rule()))),
+/// Translates the errors of this module; those of reqwest stand below them.
+fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
+    match error.downcast_ref::<ClientError>()? {
         #[cfg(feature = "api")]
         ClientError::Undeclared(_) => Some(Fault::named(ErrorType::new("undeclared"))),
-        ClientError::Transport(_) => None,
+        _ => None,
     }
 }
 
