@@ -157,6 +157,11 @@ impl Pass {
         self.began != 0
     }
 
+    /// Tells whether the call is one of those that are to find out whether the peer is well again.
+    pub(crate) fn is_trial(self) -> bool {
+        state(self.word) == BreakerState::HalfOpen
+    }
+
     /// The call begins later by what it waited on this side.
     pub(crate) fn delay(&mut self, nanos: u64) {
         if self.is_measured() {
@@ -249,7 +254,7 @@ impl Breaker {
 
     /// Takes note that a call's head was good and its body flows, which a trial has to be given time for.
     pub(crate) fn flows(&self, pass: &mut Pass, now: impl Fn() -> u64) {
-        if state(pass.word) == BreakerState::HalfOpen && pass.began & FLOWS == 0 {
+        if pass.is_trial() && pass.began & FLOWS == 0 {
             pass.began |= FLOWS;
             self.with(|machine, _| machine.flows(generation(pass.word), now()));
         }
@@ -257,14 +262,14 @@ impl Breaker {
 
     /// Takes note that a call could not be answered until then, since it waited for this side.
     pub(crate) fn prolong(&self, pass: Pass, until: u64) {
-        if state(pass.word) == BreakerState::HalfOpen {
+        if pass.is_trial() {
             self.with(|machine, _| machine.prolong(generation(pass.word), until));
         }
     }
 
     /// Takes a trial back that has to wait on this side: when its turn comes, the breaker is asked again.
     pub(crate) fn withdraw(&self, pass: &mut Pass, now: impl Fn() -> u64) {
-        if state(pass.word) == BreakerState::HalfOpen {
+        if pass.is_trial() {
             self.end(mem::replace(pass, Pass::NONE), Health::NotAsked, now);
         }
     }

@@ -114,6 +114,12 @@ impl<P: Plan> Watch<P> {
         self.ticket.iter_mut().for_each(Ticket::streams);
     }
 
+    /// More of a gRPC answer may come, or its end. Until then no time is the peer's.
+    fn may_stream(&mut self) {
+        self.ticket.iter_mut().for_each(Ticket::may_stream);
+        self.read_since = NonZeroU64::new(clock::exact());
+    }
+
     /// Its time is up: tells whether the time of this side, which is taken off, leaves it some.
     fn has_time(&mut self) -> bool {
         let (Some(upload), Some(ticket)) = (&self.upload, &mut self.ticket) else { return false };
@@ -201,7 +207,7 @@ impl<B: Body<Error: Into<BoxError> + 'static>, P: Plan> Body for GuardedBody<B, 
             }
             Poll::Pending => {
                 if watch.messages.is_some_and(|messages| messages.is_past_the_first()) {
-                    watch.streams();
+                    watch.may_stream();
                 }
                 loop {
                     // A guard around this one may break it off.

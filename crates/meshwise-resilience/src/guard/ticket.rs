@@ -10,6 +10,10 @@ use meshwise_core::{
 };
 use std::{mem, num::NonZeroU64, sync::Arc};
 
+/// A gRPC answer that ends later than this after its call has begun, in nanoseconds, is a stream's, though it
+/// be of one message. It is the default total of a peer's calls.
+const LONGEST_ANSWER: u64 = 30_000_000_000;
+
 /// Carries an admitted call to its end; in a response's body it goes on until that ends.
 ///
 /// Dropped before its end, it belongs to a call that is given up: the head's verdict stands if there
@@ -196,6 +200,9 @@ impl<P: Plan> Ticket<P> {
         if head.is_verdict() && head.is_success() {
             return self.well();
         }
+        if self.is_stream_by_now() {
+            return;
+        }
         let gate = &self.gate;
         let end = gate.classifier.complete(gate.side, head, trailers, &self.limits);
         self.end(&end);
@@ -207,6 +214,29 @@ impl<P: Plan> Ticket<P> {
         self.head = self.head.map(Head::streaming);
         self.complete(None);
         self.limits = self.limits.for_stream();
+    }
+
+    /// A gRPC answer goes on after its first message. Of a stream that may last for hours, and says nothing more;
+    /// of a call with one answer the end is still to come, which says how it went. So what it holds is free, and
+    /// a trial is over, but the call is open.
+    pub(super) fn may_stream(&mut self) {
+        if !self.open || self.pass().is_trial() {
+            return self.streams();
+        }
+        let held = self.take_held();
+        release(&self.gate, held, &CallEnd::SUCCESS);
+        self.limits = self.limits.for_stream().with_stream(true);
+    }
+
+    /// Ends the call if it is a stream by now: what comes late says nothing of one answer.
+    fn is_stream_by_now(&mut self) -> bool {
+        let is_late = || clock::exact().saturating_sub(self.limits.began_at()) > LONGEST_ANSWER;
+        let is_open = self.limits.is_stream() && self.head.is_some_and(|head| !head.is_verdict());
+        let is_stream = is_open && is_late();
+        if is_stream {
+            self.streams();
+        }
+        is_stream
     }
 
     /// Ends the call: its time is up.
@@ -222,6 +252,7 @@ impl<P: Plan> Ticket<P> {
 
     #[cold]
     pub(super) fn failed(&mut self, fault: Fault, resent: bool) -> CallEnd {
+        self.is_stream_by_now();
         let gate = &self.gate;
         let limits = &self.limits;
         let end = gate.classifier.failed(gate.side, self.head, fault, limits, clock::now());

@@ -9,7 +9,12 @@ use http_body_util::{BodyExt, Empty, StreamBody};
 use meshwise_resilience::{
     BreakerConfig, BreakerLayer, BreakerState, PeerConfig, PeerLayer, ReplayBody,
 };
-use std::{future::ready, io, time::Duration};
+use std::{
+    future::ready,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::time::advance;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
@@ -118,8 +123,8 @@ async fn a_body_that_is_not_read_leaves_the_head_s_verdict() {
 async fn a_breaker_closes_by_answers_that_are_looked_at_and_not_read() {
     tokio::time::pause();
     let layer = BreakerLayer::new("stock", BreakerConfig::new()).unwrap();
-    let well = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let now_well = std::sync::Arc::clone(&well);
+    let well = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let now_well = Arc::clone(&well);
     let stock = layer.layer(service_fn(move |_: Request<()>| {
         let status = if now_well.load(std::sync::atomic::Ordering::Relaxed) { 200 } else { 503 };
         ready(Ok::<_, BoxError>(answer(status, &[], vec![data()])))
@@ -189,4 +194,64 @@ async fn a_reader_that_takes_one_message_of_a_stream_and_leaves_closes_a_breaker
         assert_eq!(layer.handle().state(), BreakerState::HalfOpen);
     }
     assert_eq!(layer.handle().state(), BreakerState::Closed);
+}
+
+/// Makes calls whose answer has one message, and ends after some time as it is told to.
+async fn after_one_message(
+    time: Duration,
+    end: impl Fn() -> Option<Result<Frame<Bytes>, BoxError>>,
+) -> (BreakerState, u64, u64) {
+    let config =
+        BreakerConfig::new().with_min_calls(5).with_slow_calls(Duration::from_secs(1), 0.5);
+    let layer = PeerLayer::new("stock", PeerConfig::new().with_breaker(config)).unwrap();
+    let mut in_use = 0;
+    for _ in 0..5 {
+        let (more, mut frames) = tokio::sync::mpsc::unbounded_channel();
+        let body = Arc::new(Mutex::new(Some(stream::poll_fn(move |cx| frames.poll_recv(cx)))));
+        let stock = layer.layer(service_fn(move |_: Request<ReplayBody<Empty<Bytes>>>| {
+            let answer = Response::builder().header("content-type", "application/grpc");
+            let body = StreamBody::new(body.lock().unwrap().take().unwrap());
+            ready(answer.body(body).map_err(BoxError::from))
+        }));
+        let mut body = stock.oneshot(grpc()).await.unwrap().into_body();
+        more.send(Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\x01x")))).unwrap();
+        body.frame().await.unwrap().unwrap();
+        let mut frame = tokio_test::task::spawn(body.frame());
+        tokio_test::assert_pending!(frame.poll());
+        in_use += layer.handle().bulkhead().unwrap().snapshot().in_use;
+        advance(time).await;
+        match end() {
+            Some(end) => {
+                more.send(end).unwrap();
+                drop(tokio_test::assert_ready!(frame.poll()));
+            }
+            // Its reader leaves.
+            None => drop(frame),
+        }
+    }
+    let now = layer.handle().breaker().unwrap().snapshot();
+    (now.state, now.failed, u64::from(in_use))
+}
+
+/// Whether the end comes with the only message or after it is a matter of packets; that of a stream, which may
+/// come hours later, says nothing of the peer's health.
+#[tokio::test(start_paused = true)]
+async fn a_grpc_answer_of_one_message_is_judged_by_its_end_and_a_stream_is_not() {
+    let status = |code: &'static str| {
+        let status =
+            HeaderMap::from_iter([("grpc-status".parse().unwrap(), code.parse().unwrap())]);
+        move || Some(Ok(Frame::trailers(status.clone())))
+    };
+    let broken = || Some(Err(BoxError::from(io::Error::from(io::ErrorKind::ConnectionReset))));
+    let soon = Duration::from_millis(150);
+    assert_eq!(after_one_message(soon, status("13")).await, (BreakerState::Open, 0, 0));
+    assert_eq!(after_one_message(soon, broken).await, (BreakerState::Open, 0, 0));
+    assert_eq!(after_one_message(soon, status("0")).await, (BreakerState::Closed, 0, 0));
+    assert_eq!(after_one_message(soon, || None).await, (BreakerState::Closed, 0, 0));
+    // Nor is one slow that has nothing to say.
+    let later = Duration::from_secs(20);
+    assert_eq!(after_one_message(later, status("0")).await, (BreakerState::Closed, 0, 0));
+    let hours = Duration::from_secs(7_200);
+    assert_eq!(after_one_message(hours, status("14")).await, (BreakerState::Closed, 0, 0));
+    assert_eq!(after_one_message(hours, broken).await, (BreakerState::Closed, 0, 0));
 }
