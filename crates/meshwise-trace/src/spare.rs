@@ -131,7 +131,8 @@ pub(crate) fn has_texts_of(one: &InstrumentationScope, other: &InstrumentationSc
     texts(one) == texts(other) && plain(one) && plain(other)
 }
 
-fn blank() -> SpanData {
+/// Makes what says nothing.
+pub(crate) fn blank() -> SpanData {
     SpanData {
         span_context: SpanContext::NONE,
         parent_span_id: SpanId::INVALID,

@@ -1,10 +1,8 @@
 //! What unit tests share.
 
-use opentelemetry::{
-    InstrumentationScope,
-    trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState},
-};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use crate::spare::blank;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry_sdk::trace::SpanData;
 use std::time::SystemTime;
 
 /// Makes a sampled span with trace id 10 and span id 11.
@@ -18,17 +16,9 @@ pub(crate) fn span_data(name: &str) -> SpanData {
             false,
             TraceState::NONE,
         ),
-        parent_span_id: SpanId::INVALID,
-        parent_span_is_remote: false,
-        span_kind: SpanKind::Internal,
         name: name.to_owned().into(),
         start_time: now,
         end_time: now,
-        attributes: Vec::new(),
-        dropped_attributes_count: 0,
-        events: SpanEvents::default(),
-        links: SpanLinks::default(),
-        status: Status::Unset,
-        instrumentation_scope: InstrumentationScope::default(),
+        ..blank()
     }
 }
