@@ -5,7 +5,10 @@
 //! kept, of the record and then of the queue, and it is made on the exporter's thread.
 
 use crate::names::{EXCEPTION, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE};
-use meshwise_core::internal::told::{self, ToldError, ToldValue, ToldValues};
+use meshwise_core::internal::{
+    spares,
+    told::{self, ToldError, ToldValue, ToldValues},
+};
 use opentelemetry::{KeyValue, StringValue, Value, trace::Event as OtelEvent};
 use std::{
     borrow::Cow,
@@ -55,8 +58,7 @@ struct Entry {
 impl Logged {
     /// Takes memory that the thread keeps, or none yet.
     pub(crate) fn kept() -> Box<Self> {
-        let kept = POOL.try_with(|pool| pool.try_borrow_mut().ok()?.pop());
-        kept.ok().flatten().unwrap_or_default()
+        spares::take(&POOL).unwrap_or_default()
     }
 
     /// Leaves the memory to the thread's next record that logs.
@@ -64,13 +66,7 @@ impl Logged {
         if !self.entries.is_empty() {
             self.clear();
         }
-        let _ending = POOL.try_with(|pool| {
-            if let Ok(mut pool) = pool.try_borrow_mut()
-                && pool.len() < KEEP_LOGGED
-            {
-                pool.push(self);
-            }
-        });
+        spares::keep(&POOL, KEEP_LOGGED, self);
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -9,6 +9,7 @@
 //! Otherwise each recorded span would cost its thread two allocations of memory that another thread frees,
 //! the dearest kind for any allocator, and be moved some ten times on the way.
 
+use meshwise_core::internal::spares;
 use opentelemetry::{
     InstrumentationScope,
     trace::{SpanContext, SpanId, SpanKind, Status},
@@ -45,28 +46,25 @@ static WAITING: AtomicUsize = AtomicUsize::new(0);
 /// Returns a place, with room for attributes and events if it was used before.
 #[inline]
 pub(crate) fn take() -> SpanBox {
-    // A thread that is about to end keeps nothing.
-    OWN.try_with(|own| {
-        let mut own = own.borrow_mut();
-        own.pop().or_else(|| refill(&mut own))
-    })
-    .ok()
-    .flatten()
-    .unwrap_or_else(|| Box::new(blank()))
+    spares::take(&OWN).or_else(refill).unwrap_or_else(|| Box::new(blank()))
 }
 
+/// Takes some of those that were returned.
 #[inline(never)]
-fn refill(own: &mut Vec<SpanBox>) -> Option<SpanBox> {
-    own.reserve(TAKEN);
-    if WAITING.load(Relaxed) == 0 {
-        return None;
-    }
-    let mut returned = returned();
-    let left = returned.len().saturating_sub(TAKEN);
-    own.extend(returned.drain(left..));
-    WAITING.store(left, Relaxed);
-    drop(returned);
-    own.pop()
+fn refill() -> Option<SpanBox> {
+    // A thread that is about to end keeps nothing.
+    let own = OWN.try_with(|own| {
+        let mut own = own.borrow_mut();
+        own.reserve(TAKEN);
+        if WAITING.load(Relaxed) > 0 {
+            let mut returned = returned();
+            let left = returned.len().saturating_sub(TAKEN);
+            own.extend(returned.drain(left..));
+            WAITING.store(left, Relaxed);
+        }
+        own.pop()
+    });
+    own.ok().flatten()
 }
 
 fn returned() -> MutexGuard<'static, Vec<SpanBox>> {
@@ -86,12 +84,7 @@ pub(crate) fn put_back(mut batch: Vec<SpanBox>) {
 #[inline(never)]
 pub(crate) fn keep(mut span: SpanBox) {
     clear(&mut span);
-    let _ending = OWN.try_with(|own| {
-        let mut own = own.borrow_mut();
-        if own.len() < TAKEN {
-            own.push(span);
-        }
-    });
+    spares::keep(&OWN, TAKEN, span);
 }
 
 /// Takes the data out of a place, which keeps its room.

@@ -6,6 +6,9 @@ use meshwise_core::{CallInfo, internal::spares};
 use opentelemetry::Context;
 use std::{cell::RefCell, fmt};
 
+/// How many boxes a thread keeps.
+const KEPT: usize = 64;
+
 type Place = Box<Option<Call>>;
 
 thread_local! {
@@ -47,7 +50,7 @@ impl Slot {
     pub(crate) fn clear(&mut self) {
         let Some(mut place) = self.0.take() else { return };
         *place = None;
-        spares::keep(&SPARE, place);
+        spares::keep(&SPARE, KEPT, place);
     }
 }
 

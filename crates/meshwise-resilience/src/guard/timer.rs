@@ -12,6 +12,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+/// How many boxes a thread keeps.
+const KEPT: usize = 64;
 /// So late is no timer of a process that runs.
 const LATE: Duration = Duration::from_millis(20);
 /// Long enough to read what the system has for this process.
@@ -80,7 +82,7 @@ impl Timer {
 #[inline(never)]
 fn keep(mut place: Place) {
     place.set(None);
-    spares::keep(&SPARE, place);
+    spares::keep(&SPARE, KEPT, place);
 }
 
 impl Drop for Timer {
