@@ -1,6 +1,6 @@
 //! The access log: one event for each finished call.
 
-use crate::{call::finished::Finished, names};
+use crate::{finished::Finished, names};
 use http::Version;
 use meshwise_core::{ErrorType, GrpcCode};
 use meshwise_trace::with_plain_values;

@@ -7,7 +7,6 @@ mod attributes;
 mod broken;
 mod client;
 mod finish;
-pub(crate) mod finished;
 mod running;
 mod server;
 mod slot;

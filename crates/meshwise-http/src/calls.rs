@@ -11,7 +11,7 @@ use self::{
     register::{CallRegister, Listed, ListedCall},
     snapshot::{CallsSnapshot, KeptEnd, KeptFacts, ListedFacts},
 };
-use crate::call::finished::Finished;
+use crate::finished::Finished;
 use http::uri::PathAndQuery;
 use meshwise_core::{
     Protocol,

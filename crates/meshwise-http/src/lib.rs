@@ -92,6 +92,7 @@ mod calls;
 mod client;
 #[cfg(feature = "hyper")]
 mod fault;
+mod finished;
 mod future;
 mod health;
 mod hosts;

@@ -2,20 +2,24 @@
 
 use crate::{
     calls::{Calls, snapshot::CallsSnapshot},
+    finished::Finished,
     hosts::Hosts,
+    method,
     operations::Operations,
 };
 use meshwise_core::{Service, propagation::Propagators};
 use meshwise_metrics::{
     Metrics, SharedRecorder,
     internal::{
-        Edge, HttpClientMetrics, HttpServerMetrics, LabelGuard, RouteCosts, RpcMetrics, ServiceMap,
+        CallCost, Edge, HttpClientMetrics, HttpServerMetrics, HttpServerSeries, LabelGuard,
+        RouteCosts, RpcMetrics, ServiceMap,
     },
 };
 use meshwise_trace::Tracing;
 use opentelemetry::Value;
 use std::{
     fmt,
+    num::NonZeroU32,
     sync::{Arc, OnceLock},
 };
 use tracing::Dispatch;
@@ -78,6 +82,47 @@ pub(crate) struct Instruments {
     pub(crate) map: Option<ServiceMap>,
     /// The edge from callers without a name, once there is one.
     pub(crate) unnamed: OnceLock<Edge>,
+}
+
+impl Instruments {
+    /// Counts a call that was served, a gRPC one under the method that a handler has proved.
+    pub(crate) fn served(
+        &self,
+        own: &str,
+        http: Option<&HttpServerSeries>,
+        rpc_method: Option<&str>,
+        from_named: bool,
+        finished: &Finished,
+    ) {
+        // Callers that have a name count their calls on the map themselves.
+        if let Some(map) = self.map.as_ref().filter(|_| !from_named) {
+            let make = || map.unnamed(own);
+            finished.draw(map, &self.unnamed, make, |edge, call| map.served_unnamed(edge, call));
+        }
+        if let Some(code) = finished.code {
+            let method = rpc_method.unwrap_or(method::OTHER);
+            self.rpc_server.finished(&finished.rpc(method, code, None), finished.duration);
+        } else if let Some(http) = http {
+            let (status, error_type) = (finished.status, finished.end.error_type());
+            http.finished(status, error_type, finished.duration, finished.sizes());
+        }
+    }
+
+    /// Counts what a served call has cost, which stands for so many calls: by its route, or by its gRPC method
+    /// once a handler has proved that.
+    #[inline(never)]
+    pub(crate) fn cost(
+        &self,
+        route: Option<&str>,
+        rpc: Option<Option<&str>>,
+        cost: &CallCost,
+        calls: NonZeroU32,
+    ) {
+        if let Some(costs) = &self.costs {
+            let rpc = rpc.map(|method| method.unwrap_or(method::OTHER));
+            costs.count(rpc.or(route).unwrap_or_default(), cost, calls);
+        }
+    }
 }
 
 impl Telemetry {

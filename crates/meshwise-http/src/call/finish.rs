@@ -1,21 +1,18 @@
 //! The one finish of a call: span, metrics, access log.
 
-use super::{Call, Side, attributes, finished::Finished};
+use super::{Call, Side, attributes};
 use crate::{
-    access, convert, method, names,
+    access, convert,
+    finished::Finished,
+    method, names,
     rpc::{RequestMessages, full_method, is_wildcard},
-    telemetry::Instruments,
 };
 use http::{StatusCode, uri::PathAndQuery};
 use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol, internal::messages::Messages};
-use meshwise_metrics::{
-    Exemplar,
-    internal::{BodySizes, EdgeCall, HttpServerSeries, RpcLabels, ServiceMap},
-    with_exemplar,
-};
+use meshwise_metrics::{Exemplar, internal::HttpServerSeries, with_exemplar};
 use meshwise_trace::end_as_owner;
 use opentelemetry::{KeyValue, Value, trace::TraceContextExt};
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 impl Call {
     /// Ends the call; `code` tells a gRPC call's. The second time nothing happens.
@@ -43,8 +40,11 @@ impl Call {
             request_size: self.request_size,
             response_size: self.progress.seen,
         };
-        if let Some(calls) = self.listed.meter {
-            self.count_cost(calls);
+        if let (Some(calls), Some(metrics), Side::Server { operation, rpc_method, .. }) =
+            (self.listed.meter, &self.side.shared().metrics, &self.side)
+        {
+            let rpc = (self.protocol == Protocol::Grpc).then_some(rpc_method.as_deref());
+            metrics.cost(operation.route.as_deref(), rpc, &self.cost, calls);
         }
         let (listed, streams) = (&mut self.listed, self.progress.streams);
         let calls = self.side.shared().calls.as_ref();
@@ -73,23 +73,6 @@ impl Call {
                 finished: &finished,
             };
             access::write(&line);
-        }
-    }
-
-    /// Counts what the call has cost, which stands for so many calls.
-    #[inline(never)]
-    fn count_cost(&self, calls: NonZeroU32) {
-        if let (Some(metrics), Side::Server { operation, rpc_method, .. }) =
-            (&self.shared().metrics, &self.side)
-        {
-            // A gRPC call's is its method, once a handler has proved it.
-            let route = match self.protocol {
-                Protocol::Grpc => rpc_method.as_deref().unwrap_or(method::OTHER),
-                _ => operation.route.as_deref().unwrap_or_default(),
-            };
-            if let Some(costs) = &metrics.costs {
-                costs.count(route, &self.cost, calls);
-            }
         }
     }
 
@@ -230,72 +213,21 @@ impl Call {
                 ..Exemplar::new(convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id()))
             })
         });
-        with_exemplar(exemplar.flatten(), || self.record(metrics, finished));
-    }
-
-    /// Counts the call on the service map: a call that was served only if its caller has no name,
-    /// for others count it themselves.
-    #[inline]
-    fn draw(&self, metrics: &Instruments, finished: &Finished) {
-        let Some(map) = &metrics.map else { return };
-        let known = match &self.side {
-            Side::Client { config, target, .. } => config.edge(target.as_deref()).get(),
-            Side::Server { from_named: true, .. } => return,
-            Side::Server { .. } => metrics.unnamed.get(),
-        };
-        match known.filter(|_| !map.has_istio_names()) {
-            Some(edge) => edge.ended(finished.end.error_type().is_some(), finished.duration),
-            None => self.draw_whole(map, metrics, finished),
-        }
-    }
-
-    /// Counts a call on an edge that is new, or under Istio's names too.
-    #[inline(never)]
-    fn draw_whole(&self, map: &ServiceMap, metrics: &Instruments, finished: &Finished) {
-        let call = EdgeCall {
-            status: finished.status,
-            code: finished.code,
-            error_type: finished.end.error_type(),
-            duration: finished.duration,
-        };
         let own = self.shared().service.name();
-        match &self.side {
-            Side::Client { config, target, .. } => config.draw(map, own, target.as_deref(), &call),
-            Side::Server { .. } => {
-                map.served_unnamed(metrics.unnamed.get_or_init(|| map.unnamed(own)), &call);
+        with_exemplar(exemplar.flatten(), || match &self.side {
+            Side::Server { operation, rpc_method, from_named, .. } => {
+                let (http, method) = (operation.http.as_ref(), rpc_method.as_deref());
+                metrics.served(own, http, method, *from_named, finished);
             }
-        }
-    }
-
-    fn record(&self, metrics: &Instruments, finished: &Finished) {
-        let error_type = finished.end.error_type();
-        self.draw(metrics, finished);
-        let sizes =
-            BodySizes { request: finished.request_size, response: Some(finished.response_size) };
-        let rpc = |method, code, peer| RpcLabels { method, code, error_type, peer };
-        match (&self.side, finished.code) {
-            (Side::Server { rpc_method, .. }, Some(code)) => {
-                let method = rpc_method.as_deref().unwrap_or(method::OTHER);
-                metrics.rpc_server.finished(&rpc(method, code, None), finished.duration);
-            }
-            (Side::Client { config, handed_on, .. }, Some(code)) => {
+            Side::Client { config, target, handed_on } => {
                 // The path of what is handed on is a stranger's word, until a handler answers.
-                let unproved = *handed_on && !self.proves_method(code, || false);
-                let method = if unproved { method::OTHER } else { full_method(self.path()) };
-                let labels = rpc(method, code, Some(&*config.peer));
-                metrics.rpc_client.finished(&labels, finished.duration);
+                let proved = |code| !handed_on || self.proves_method(code, || false);
+                let rpc = finished.code.map(|code| match proved(code) {
+                    true => (full_method(self.path()), code),
+                    false => (method::OTHER, code),
+                });
+                config.count(metrics, target.as_deref(), self.method, rpc, finished);
             }
-            (Side::Server { operation, .. }, None) => {
-                if let Some(http) = &operation.http {
-                    http.finished(finished.status, error_type, finished.duration, sizes);
-                }
-            }
-            (Side::Client { target, .. }, None) => {
-                if let Some(http) = target.as_ref().and_then(|target| target.http.as_ref()) {
-                    let status = finished.status;
-                    http.finished(self.method, status, error_type, finished.duration, sizes);
-                }
-            }
-        }
+        });
     }
 }

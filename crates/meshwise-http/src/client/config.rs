@@ -1,10 +1,15 @@
 //! The settings of the layer that observes outgoing calls.
 
 use super::target::{Target, Targets};
-use crate::{calls::snapshot::Callee, rpc::CountBody, telemetry::Telemetry};
+use crate::{
+    calls::snapshot::Callee,
+    finished::Finished,
+    rpc::CountBody,
+    telemetry::{Instruments, Telemetry},
+};
 use http::HeaderName;
-use meshwise_core::{Classifier, propagation::OwnEntry};
-use meshwise_metrics::internal::{Edge, EdgeCall, EdgeKind, ServiceMap};
+use meshwise_core::{Classifier, GrpcCode, propagation::OwnEntry};
+use meshwise_metrics::internal::{Edge, EdgeKind};
 use opentelemetry::Value;
 use std::sync::{Arc, OnceLock};
 
@@ -72,7 +77,7 @@ impl ClientConfig {
     /// Returns the edge of a call on the service map, once it is known: what says nothing of itself is known by
     /// its address.
     #[inline]
-    pub(crate) fn edge<'a>(&'a self, target: Option<&'a Target>) -> &'a OnceLock<Edge> {
+    fn edge<'a>(&'a self, target: Option<&'a Target>) -> &'a OnceLock<Edge> {
         let addressed = self.addressed(target);
         addressed.map_or(&self.edge, |target| &target.edge)
     }
@@ -82,21 +87,41 @@ impl ClientConfig {
         target.filter(|target| self.mode == ClientMode::External && !target.host.is_empty())
     }
 
-    /// Counts a call on the service map.
-    pub(crate) fn draw(
-        &self,
-        map: &ServiceMap,
-        own: &str,
-        target: Option<&Target>,
-        call: &EdgeCall,
-    ) {
+    /// What an edge of the service map goes by.
+    fn edge_name<'a>(&'a self, target: Option<&'a Target>) -> (&'a str, EdgeKind) {
         let kind = match self.mode {
             ClientMode::External => EdgeKind::Virtual,
             ClientMode::Internal if self.undeclared => EdgeKind::Undeclared,
             ClientMode::Internal => EdgeKind::Call,
         };
-        let name = self.addressed(target).map_or(&*self.peer, |target| &*target.host);
-        let edge = self.edge(target).get_or_init(|| map.edge(own, name, kind));
-        map.called(edge, name, kind, call);
+        (self.addressed(target).map_or(&*self.peer, |target| &*target.host), kind)
+    }
+
+    /// Counts a call that was made, a gRPC one under its method.
+    pub(crate) fn count(
+        &self,
+        metrics: &Instruments,
+        target: Option<&Target>,
+        method: &'static str,
+        rpc: Option<(&str, GrpcCode)>,
+        finished: &Finished,
+    ) {
+        if let Some(map) = &metrics.map {
+            let make = || {
+                let (name, kind) = self.edge_name(target);
+                map.edge(self.telemetry.0.service.name(), name, kind)
+            };
+            finished.draw(map, self.edge(target), make, |edge, call| {
+                let (name, kind) = self.edge_name(target);
+                map.called(edge, name, kind, call);
+            });
+        }
+        if let Some((method, code)) = rpc {
+            let labels = finished.rpc(method, code, Some(&*self.peer));
+            metrics.rpc_client.finished(&labels, finished.duration);
+        } else if let Some(http) = target.and_then(|target| target.http.as_ref()) {
+            let (status, error_type) = (finished.status, finished.end.error_type());
+            http.finished(method, status, error_type, finished.duration, finished.sizes());
+        }
     }
 }
