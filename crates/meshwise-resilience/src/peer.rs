@@ -228,8 +228,9 @@ impl<S: Clone> Layer<S> for PeerLayer {
             shared.routes.iter().map(|(pattern, gate)| (pattern.clone(), Arc::new(own(gate))));
         let gate = Gate { routes: routes.collect(), ..own(&shared.gate) };
         let spare = Some(Spare::of(&inner));
-        let methods = shared.config.said.retry.idempotent_methods.get();
-        let kind = HttpRetries::watched(methods.map_or(&[], Vec::as_slice));
+        let methods = shared.config.said.retry.idempotent_methods.get().into_iter().flatten();
+        let kind =
+            methods.fold(HttpRetries::new(), |kind, method| kind.with_idempotent_method(method));
         Guarded::new(inner, Arc::new(gate), kind, spare)
     }
 }
@@ -243,10 +244,10 @@ pub type PeerBody<B> = GuardedBody<B>;
 ///
 /// It is as ready as the inner service, or ready at once while the breaker is open (to refuse).
 /// Clones share the guards' state, and nothing of their readiness.
-pub type PeerService<S> = Guarded<S, HttpRetries<true>, AllGuards>;
+pub type PeerService<S> = Guarded<S, HttpRetries, AllGuards>;
 
 /// The future of a guarded call with a request body `B`.
-pub type PeerFuture<S, B> = GuardedFuture<S, HttpRetries<true>, Request<B>, AllGuards>;
+pub type PeerFuture<S, B> = GuardedFuture<S, HttpRetries, Request<B>, AllGuards>;
 
 /// Reads and turns the guards of a peer at run time; clones, and all clients of the peer, share
 /// them.

@@ -21,7 +21,7 @@ mod replay;
 pub use budget::{RetryBudget, Withdrawal};
 pub use kind::{AnyRetries, HttpRetries, Idempotent, KeptRequest};
 pub use replay::ReplayBody;
-pub(crate) use replay::{Sent, Upload};
+pub(crate) use replay::Upload;
 
 use crate::{
     clock::{self, to_nanos},

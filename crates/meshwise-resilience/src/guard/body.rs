@@ -19,6 +19,7 @@ use std::{
     error::Error,
     num::NonZeroU64,
     pin::Pin,
+    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll, ready},
 };
 
@@ -44,7 +45,7 @@ pin_project! {
             }
             this.watch.left();
             if let (Some(upload), Some(ticket)) = (&this.watch.upload, &mut this.watch.ticket) {
-                let _shown = ticket.give_up_after(upload.sent());
+                let _shown = ticket.give_up_after(upload.load(Relaxed));
                 this.inner.set(None);
             }
         }
@@ -123,7 +124,7 @@ impl<P: Plan> Watch<P> {
     /// Its time is up: tells whether the time of this side, which is taken off, leaves it some.
     fn has_time(&mut self) -> bool {
         let (Some(upload), Some(ticket)) = (&self.upload, &mut self.ticket) else { return false };
-        ticket.sent_body(upload.sent())
+        ticket.sent_body(upload.load(Relaxed))
     }
 
     #[inline(never)]

@@ -4,7 +4,7 @@ use super::{Gate, GuardedBody, Plan, Ticket};
 use crate::{
     clock,
     rate::RateKey,
-    retry::{RetryVerdict, Sent, Tries, Upload},
+    retry::{RetryVerdict, Tries, Upload},
     timeout::Told,
 };
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header::CONTENT_TYPE};
@@ -75,7 +75,7 @@ pub trait RequestKind<Req>: Clone {
     }
 
     /// Returns how far the request's body has got, if it did not lie ready as a whole.
-    fn sent(_pending: &Self::Pending) -> Option<Sent> {
+    fn sent(_pending: &Self::Pending) -> Option<u64> {
         None
     }
 }

@@ -1,7 +1,7 @@
 //! What an admitted call holds, until it is told how the call ended.
 
 use super::gate::{BREAKER, BULKHEAD, Carried, Enforce, Gate, Held, Plan, RETRY, find};
-use crate::{breaker::Pass, clock, debug::debug, rate::Turn, retry::Sent};
+use crate::{breaker::Pass, clock, debug::debug, rate::Turn};
 use http::HeaderMap;
 use meshwise_core::{
     CallEnd, Outcome, Refused,
@@ -104,12 +104,9 @@ impl<P: Plan> Ticket<P> {
 
     /// Takes off the time that the peer waited for the request's body. Tells whether the call has time
     /// left.
-    pub(super) fn sent_body(&mut self, sent: Sent) -> bool {
+    pub(super) fn sent_body(&mut self, sent: u64) -> bool {
         let now = clock::exact();
-        let turn = match sent {
-            Sent::Waits => now,
-            Sent::Since(moment) => moment,
-        };
+        let turn = sent.min(now);
         let waited = turn.saturating_sub(self.limits.began_at());
         if waited > 0 {
             self.take_off(waited);
@@ -123,7 +120,7 @@ impl<P: Plan> Ticket<P> {
     }
 
     /// The call is dropped, and has sent so much: what is within is to judge its end by the same limits.
-    pub(super) fn give_up_after(&mut self, sent: Sent) -> Entered {
+    pub(super) fn give_up_after(&mut self, sent: u64) -> Entered {
         self.sent_body(sent);
         self.limits.enter_given_up()
     }

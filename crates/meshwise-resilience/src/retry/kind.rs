@@ -1,7 +1,7 @@
 //! What can be tried again, and when: the part of retrying that knows the request.
 
 use super::{
-    ReplayBody, RetryVerdict, Sent, Tries,
+    ReplayBody, RetryVerdict, Tries,
     replay::{BoxError, KeptBody},
 };
 use crate::{
@@ -77,13 +77,10 @@ impl<Req: Clone, Res, P: Plan> CallKind<Req, Res, P> for AnyRetries {
 pub struct Idempotent(pub bool);
 
 /// Knows which HTTP and gRPC calls are tried again; see the table in the crate's documentation.
-/// [`Classifier`](meshwise_core::Classifier) says on what.
-///
-/// `WATCHED` says whether responses are watched to the end of their bodies, too, as those of a
-/// [`PeerLayer`](crate::PeerLayer) are; a layer that retries has no more to do with one.
+/// [`Classifier`](meshwise_core::Classifier) says on what. Responses are watched to the end of their bodies.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
-pub struct HttpRetries<const WATCHED: bool = false> {
+pub struct HttpRetries {
     pub(crate) methods: Arc<[String]>,
 }
 
@@ -99,18 +96,7 @@ impl HttpRetries {
         self.methods = self.methods.iter().cloned().chain([method]).collect();
         self
     }
-}
 
-impl HttpRetries<true> {
-    /// Retries requests to these gRPC methods too, and watches responses to the end of their bodies.
-    pub(crate) fn watched(methods: &[String]) -> Self {
-        Self {
-            methods: methods.iter().map(|method| method.trim_start_matches('/').into()).collect(),
-        }
-    }
-}
-
-impl<const WATCHED: bool> HttpRetries<WATCHED> {
     fn lists<B>(&self, request: &Request<B>) -> bool {
         let path = request.uri().path().trim_start_matches('/');
         self.methods.iter().any(|method| *method == *path)
@@ -130,9 +116,7 @@ pub struct KeptRequest<B> {
 
 debug!("KeptRequest", [B] KeptRequest<B>, kept: "http" = kept.http);
 
-impl<const WATCHED: bool, B: Body<Error: Into<BoxError>> + Unpin> RequestKind<Request<B>>
-    for HttpRetries<WATCHED>
-{
+impl<B: Body<Error: Into<BoxError>> + Unpin> RequestKind<Request<B>> for HttpRetries {
     type Request = Request<ReplayBody<B>>;
     type Pending = KeptRequest<B>;
 
@@ -199,7 +183,7 @@ impl<const WATCHED: bool, B: Body<Error: Into<BoxError>> + Unpin> RequestKind<Re
         kept.http
     }
 
-    fn sent(kept: &KeptRequest<B>) -> Option<Sent> {
+    fn sent(kept: &KeptRequest<B>) -> Option<u64> {
         kept.body.sent()
     }
 
@@ -213,36 +197,8 @@ impl<const WATCHED: bool, B: Body<Error: Into<BoxError>> + Unpin> RequestKind<Re
     }
 }
 
-impl<B: Body<Error: Into<BoxError>> + Unpin, RB, P: Plan> CallKind<Request<B>, Response<RB>, P>
-    for HttpRetries
-{
-    type Response = Response<RB>;
-
-    #[inline(always)]
-    fn answered(
-        kept: &KeptRequest<B>,
-        response: &Response<RB>,
-        ticket: &mut Ticket<P>,
-    ) -> RetryVerdict {
-        let verdict = kept.http.answered(response, || Self::harmless(kept).0, ticket);
-        if ticket.head.is_some_and(|head| head.is_success()) {
-            // The body is not watched: so far as retries can tell, it went well.
-            ticket.well();
-        }
-        verdict
-    }
-
-    fn response(
-        _: &KeptRequest<B>,
-        response: Response<RB>,
-        _: &mut Option<Ticket<P>>,
-    ) -> Response<RB> {
-        response
-    }
-}
-
 impl<B: Body<Error: Into<BoxError>> + Unpin, RB: Body, P: Plan>
-    CallKind<Request<B>, Response<RB>, P> for HttpRetries<true>
+    CallKind<Request<B>, Response<RB>, P> for HttpRetries
 {
     type Response = Response<GuardedBody<RB, P>>;
 

@@ -21,32 +21,12 @@ use std::{
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Says how far the body of a request has got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It waits for this side to make more of it.
-    Waits,
-    /// What this side had made of it was there at this moment: since then it is the peer's turn.
-    Since(u64),
-}
+/// Tells how far the body of a request has got whose answer has begun: since when it is the peer's turn, or
+/// [`WAITS`].
+pub(crate) type Upload = Arc<AtomicU64>;
 
-/// Tells how far the body of a request has got whose answer has begun.
-#[derive(Clone, Debug)]
-pub(crate) struct Upload(Arc<AtomicU64>);
-
-impl Upload {
-    pub(crate) fn sent(&self) -> Sent {
-        match self.0.load(Relaxed) {
-            u64::MAX => Sent::Waits,
-            moment => Sent::Since(moment),
-        }
-    }
-
-    fn tell(&self, sent: Sent) {
-        let told = if let Sent::Since(moment) = sent { moment } else { u64::MAX };
-        self.0.store(told, Relaxed);
-    }
-}
+/// Of a body that waits for this side to make more of it.
+pub(crate) const WAITS: u64 = u64::MAX;
 
 /// Passes a request's body on, and keeps it for another attempt.
 ///
@@ -89,7 +69,7 @@ pub(super) struct Flow<B> {
     /// Who waits for the source.
     waker: Option<Waker>,
     /// Whether the source is waited for, or since when it is not.
-    sent: Sent,
+    sent: u64,
     /// Who wants to know that from here on.
     upload: Option<Upload>,
     /// It has said that there is no more.
@@ -144,7 +124,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ReplayBody<B> {
             state: FlowState::Keeping,
             turn: 0,
             waker: None,
-            sent: Sent::Since(0),
+            sent: 0,
             upload: None,
             over: false,
         };
@@ -185,7 +165,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ReplayBody<B> {
 impl<B> KeptBody<B> {
     /// Returns how far the body has got, if it is a stream.
     #[inline]
-    pub(super) fn sent(&self) -> Option<Sent> {
+    pub(super) fn sent(&self) -> Option<u64> {
         match self {
             Self::Whole(_) => None,
             Self::Stream(flow) => Some(lock(flow).sent),
@@ -207,9 +187,8 @@ impl<B> KeptBody<B> {
         if !is_read || flow.over {
             return None;
         }
-        let upload = Upload(Arc::default());
-        upload.tell(flow.sent);
-        flow.upload = Some(upload.clone());
+        let upload = Upload::new(AtomicU64::new(flow.sent));
+        flow.upload = Some(Upload::clone(&upload));
         Some(upload)
     }
 
@@ -260,13 +239,13 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Reader<B> {
             flow.forget();
         }
         let Poll::Ready(frame) = Pin::new(&mut flow.source).poll_frame(cx) else {
-            flow.set_sent(Sent::Waits);
+            flow.set_sent(WAITS);
             if flow.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
                 flow.waker = Some(cx.waker().clone());
             }
             return Poll::Pending;
         };
-        flow.set_sent(Sent::Since(clock::coarse()));
+        flow.set_sent(clock::coarse());
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(Ok(flow.pass(frame, &mut self.at))),
             Some(Err(error)) => {
@@ -290,17 +269,17 @@ impl<B> Drop for Reader<B> {
     fn drop(&mut self) {
         let mut flow = lock(&self.flow);
         // No one waits for the source any more: what is left of the call is up to the peer.
-        if flow.turn == self.turn && flow.sent == Sent::Waits {
-            flow.set_sent(Sent::Since(clock::coarse()));
+        if flow.turn == self.turn && flow.sent == WAITS {
+            flow.set_sent(clock::coarse());
         }
     }
 }
 
 impl<B> Flow<B> {
-    fn set_sent(&mut self, sent: Sent) {
+    fn set_sent(&mut self, sent: u64) {
         self.sent = sent;
         if let Some(upload) = &self.upload {
-            upload.tell(sent);
+            upload.store(sent, Relaxed);
         }
     }
 
