@@ -12,7 +12,7 @@ use meshwise_resilience::{
 };
 use proptest::prelude::*;
 use std::{
-    future::{Future, pending},
+    future::{Future, pending, ready},
     io,
     pin::Pin,
     sync::{
@@ -98,6 +98,45 @@ async fn nor_does_the_wait_for_a_permit_or_a_turn() {
         }
         let seen = layer.handle().breaker().unwrap().snapshot();
         assert_eq!((seen.calls, seen.slow), (6, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_that_runs_out_while_a_piece_is_read_is_not_the_peer_s() {
+    // The reader waits for the first piece, has the rest to hand, and is away for so long between pieces.
+    for (status, away, reads_on, failed) in [
+        (200, 200, true, 0),
+        (200, 200, false, 0),
+        (200, 10, true, 1),
+        // What the head said of the peer holds all the same.
+        (503, 200, true, 1),
+        (503, 200, false, 1),
+    ] {
+        let layer = PeerLayer::new("stock", PeerConfig::new().with_total(ms(250))).unwrap();
+        let stock = layer.layer(service_fn(move |_: Request<ReplayBody<Empty<Bytes>>>| {
+            let late = stream::once(async {
+                sleep(ms(100)).await;
+                Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"first")))
+            });
+            let rest = stream::iter([Ok(Frame::data(Bytes::from_static(b"second")))]);
+            let never = stream::pending();
+            let body = StreamBody::new(late.chain(rest).chain(never).boxed());
+            ready(Ok::<_, BoxError>(Response::builder().status(status).body(body).unwrap()))
+        }));
+        let mut body = stock
+            .oneshot(Request::post("/").body(Empty::new()).unwrap())
+            .await
+            .unwrap()
+            .into_body();
+        while let Some(Ok(_)) = body.frame().await {
+            sleep(ms(away)).await;
+            if !reads_on {
+                break;
+            }
+        }
+        drop(body);
+        let seen = layer.handle().breaker().unwrap().snapshot();
+        assert_eq!((seen.calls, seen.failed), (1, failed), "{status}, {away} ms, {reads_on}");
     }
 }
 

@@ -34,7 +34,7 @@ use std::{error::Error, fmt, sync::Arc, time::Instant};
 /// | this process shuts down and breaks the call off | failure (`shutdown`) | us | |
 /// | a guard on this side refused | failure | none | the peer was not asked |
 /// | a limit that passed, after at least 0.4 of the attempt's own limit | failure (`timeout`) | peer | overload |
-/// | a limit that passed earlier | failure (`timeout`) | caller | |
+/// | a limit that passed earlier, or while the response's reader was busy | failure (`timeout`) | what the head said; before it, caller | |
 /// | a response dropped unread or half read | what the head says | | for gRPC without a status: cancelled; past its first message it went well to guards |
 /// | the same, while its reader waited for the peer past a limit | as that limit | | |
 /// | a call dropped before its head | cancelled | caller | |
@@ -285,15 +285,15 @@ impl Classifier {
         now: Instant,
     ) -> CallEnd {
         let phase = if head.is_some() { Phase::Body } else { fault.phase.unwrap_or(Phase::Head) };
-        let (outcome, passed) = (Outcome::Failure(fault.error_type()), limits.passed(now));
+        let outcome = Outcome::Failure(fault.error_type());
         let end = CallEnd { outcome, blame: Blame::Peer, phase: Some(phase), ..CallEnd::SUCCESS };
         let end = match fault.kind {
             FaultKind::Timeout | FaultKind::Refused(Rule::TimedOut) => {
-                CallEnd { outcome, ..timed_out(passed, limits, phase) }
+                CallEnd { outcome, phase: Some(phase), ..self.expired(head, true, limits, now) }
             }
             // Two timers for one limit: whichever fires first, the answer is the same.
-            FaultKind::Grpc(GrpcCode::DeadlineExceeded) if passed != Passed::No => {
-                timed_out(passed, limits, phase)
+            FaultKind::Grpc(GrpcCode::DeadlineExceeded) if limits.passed(now) != Passed::No => {
+                CallEnd { phase: Some(phase), ..self.expired(head, true, limits, now) }
             }
             FaultKind::Grpc(code) => {
                 let name = fault.name.unwrap_or(ErrorType::new(code.as_str()));
@@ -342,15 +342,14 @@ impl Classifier {
         if let (Some(head), true) = (head, whole) {
             return self.complete(side, head, None, limits);
         }
-        let phase = if head.is_some() { Phase::Body } else { Phase::Head };
         match limits.passed(now) {
-            Passed::No => CallEnd::given_up(phase),
-            passed => seen_from(side, timed_out(passed, limits, phase)),
+            Passed::No => CallEnd::given_up(if head.is_some() { Phase::Body } else { Phase::Head }),
+            _ => seen_from(side, self.expired(head, true, limits, now)),
         }
     }
 
-    /// Judges a call that is broken off at its limit. `pending` says that the peer was waited for,
-    /// not its reader.
+    /// Judges a call that is broken off at its limit: one that has not passed was a timer of the transport's own,
+    /// or of a layer further in. `pending` says that the peer was waited for, not its reader.
     #[must_use]
     pub fn expired(
         &self,
@@ -359,10 +358,25 @@ impl Classifier {
         limits: &Limits,
         now: Instant,
     ) -> CallEnd {
-        let phase = if head.is_some() { Phase::Body } else { Phase::Head };
-        let end = timed_out(limits.passed(now), limits, phase);
-        // Its reader was slow; what the head said of the peer still holds.
-        if pending { end } else { CallEnd { blame: Blame::None, overload: false, ..end } }
+        let passed = limits.passed(now);
+        let own = matches!(passed, Passed::Own | Passed::No);
+        let fair = pending && passed != Passed::TooShort;
+        let judged = match head {
+            _ if fair => CallEnd { blame: Blame::Peer, overload: true, ..CallEnd::SUCCESS },
+            // Its reader was slow, or had little time: what the head said of the peer still holds.
+            Some(head) if head.is_verdict() => {
+                said(Side::Client, head.error_type(), head.flags, limits, None)
+            }
+            _ if pending => CallEnd { blame: Blame::Caller, ..CallEnd::SUCCESS },
+            _ => CallEnd::SUCCESS,
+        };
+        CallEnd {
+            outcome: Outcome::Failure(ErrorType::TIMEOUT),
+            ended_by: if own { EndedBy::OwnLimit } else { EndedBy::deadline(limits) },
+            phase: Some(if head.is_some() { Phase::Body } else { Phase::Head }),
+            retryable: if own { Retryable::IfRepeatable } else { Retryable::Never },
+            ..judged
+        }
     }
 }
 
@@ -421,22 +435,6 @@ fn said(
         retryable: if again { Retryable::IfRepeatable } else { Retryable::Never },
         retry_after,
         ..CallEnd::SUCCESS
-    }
-}
-
-/// Judges a call whose limit has passed: one that is none of these was a timer of the transport's own, or of
-/// a layer further in.
-fn timed_out(passed: Passed, limits: &Limits, phase: Phase) -> CallEnd {
-    let own = matches!(passed, Passed::Own | Passed::No);
-    let fair = passed != Passed::TooShort;
-    CallEnd {
-        outcome: Outcome::Failure(ErrorType::TIMEOUT),
-        blame: if fair { Blame::Peer } else { Blame::Caller },
-        ended_by: if own { EndedBy::OwnLimit } else { EndedBy::deadline(limits) },
-        phase: Some(phase),
-        overload: fair,
-        retryable: if own { Retryable::IfRepeatable } else { Retryable::Never },
-        retry_after: None,
     }
 }
 

@@ -199,10 +199,10 @@ impl<B: Body<Error: Into<BoxError> + 'static>, P: Plan> Body for GuardedBody<B, 
                         watch.streams();
                     }
                 }
-                watch.read_since = watch.ticket.as_mut().and_then(|ticket| ticket.handed_out(true));
                 // A stream that always has more must not outrun its limit.
                 let until = watch.until();
                 if until == u64::MAX || clock::coarse() < until || watch.has_time() {
+                    watch.read_since = watch.ticket.as_mut().and_then(Ticket::read_on);
                     return Poll::Ready(Some(Ok(frame)));
                 }
             }

@@ -125,6 +125,13 @@ impl<P: Plan> Ticket<P> {
         self.limits.enter_given_up()
     }
 
+    /// The response's reader has what it waited for: if time runs out now, that is not the peer's.
+    #[inline]
+    pub(super) fn read_on(&mut self) -> Option<NonZeroU64> {
+        self.head.iter_mut().for_each(|head| head.set_awaited(false));
+        self.handed_out(true)
+    }
+
     /// The response's reader waits for more of its body, unless a limit has passed: that is no reason to.
     pub(super) fn awaits(&mut self) {
         if let Some(head) = &mut self.head

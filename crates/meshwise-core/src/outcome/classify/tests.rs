@@ -121,6 +121,36 @@ fn what_a_reader_waits_for_past_a_limit_was_cut_by_it() {
 }
 
 #[test]
+fn a_limit_that_says_nothing_of_the_peer_leaves_what_its_head_said() {
+    let classifier = Classifier::new();
+    let hurried = with_own(limits_after(10), 100).with_deadline(Instant::now());
+    let own = limits_after(100).with_total(ms(100));
+    for (code, health, overload) in [
+        (200, Health::Well, false),
+        (404, Health::Well, false),
+        (429, Health::Well, true),
+        (500, Health::Failed, false),
+        (503, Health::Failed, true),
+    ] {
+        let mut head = classifier.head(Protocol::Http, status(code), &HeaderMap::new());
+        head.set_awaited(true);
+        let dropped = classifier.dropped(Side::Client, Some(head), false, &hurried, Instant::now());
+        let ends = [(&own, false), (&hurried, true), (&hurried, false)]
+            .map(|(limits, pending)| {
+                classifier.expired(Some(head), pending, limits, Instant::now())
+            })
+            .into_iter()
+            .chain([dropped]);
+        for end in ends {
+            assert_eq!(end.error_type(), Some(ErrorType::TIMEOUT));
+            assert_eq!((end.health(), end.overload), (health, overload), "{code}");
+        }
+        let hung = classifier.expired(Some(head), true, &own, Instant::now());
+        assert_eq!((hung.health(), hung.overload), (Health::Failed, true), "{code}");
+    }
+}
+
+#[test]
 fn an_answer_that_is_not_grpc_is_judged_by_its_head() {
     let classifier = Classifier::new();
     let judged = |code, headers: &HeaderMap| {
