@@ -41,41 +41,56 @@ pub(crate) fn make(
 /// and entered once code asks for the current span; in any other it is there from the start.
 #[doc(hidden)]
 pub struct CallSpan {
-    dispatch: Dispatch,
     /// The number of the subscriber that makes spans on demand; 0 for any other.
     on_demand: u64,
-    id: OnceLock<Id>,
+    made: OnceLock<MadeSpan>,
+}
+
+/// A span that was made, and where.
+struct MadeSpan {
+    id: Id,
+    dispatch: Dispatch,
 }
 
 impl CallSpan {
     /// Prepares a span that stands for the span of `cx`: in `dispatch`, or else in the current subscriber.
     #[must_use]
     pub fn new(cx: &Context, dispatch: Option<&Dispatch>) -> Self {
-        let dispatch = match dispatch {
-            Some(own) => own.clone(),
-            None => dispatcher::get_default(Dispatch::clone),
-        };
+        match dispatch {
+            Some(own) => Self::within(own, cx),
+            None => dispatcher::get_default(|current| Self::within(current, cx)),
+        }
+    }
+
+    #[inline]
+    fn within(dispatch: &Dispatch, cx: &Context) -> Self {
         let on_demand = dispatch.downcast_ref::<Demanded>().map_or(0, Demanded::number);
-        let span = Self { dispatch, on_demand, id: OnceLock::new() };
+        let span = Self { on_demand, made: OnceLock::new() };
         if on_demand == 0 && !CALLSITE.register().is_never() {
             let _attached = cx.clone().attach();
-            let dispatch = &span.dispatch;
             let made = make(|metadata| dispatch.enabled(metadata), |new| dispatch.new_span(new));
             if let Some(id) = made {
-                let _first = span.id.set(id);
+                let _first = span.made.set(MadeSpan { id, dispatch: dispatch.clone() });
             }
         }
         span
     }
 
+    /// Returns the span, once it is made.
+    #[inline]
+    fn id(&self) -> Option<&Id> {
+        self.made.get().map(|made| &made.id)
+    }
+
     /// Keeps what was made while it was entered. If the call's code ran on two threads at once, each may
     /// have made one: the first that ends is kept, and the other closed once nothing here is within it.
-    fn keep(&self, made: Id, owner: usize) {
-        if let Err(other) = self.id.set(made)
-            && self.id.get() != Some(&other)
-            && !Frame::holds(owner, &other)
+    fn keep(&self, id: Id, owner: usize) {
+        let made = MadeSpan { id, dispatch: dispatcher::get_default(Dispatch::clone) };
+        if let Err(other) = self.made.set(made)
+            && self.id() != Some(&other.id)
+            && !Frame::holds(owner, &other.id)
         {
-            self.dispatch.try_close(other);
+            other.dispatch.try_close(other.id);
         }
     }
 
@@ -90,9 +105,9 @@ impl CallSpan {
     #[inline]
     pub fn enter(&self) -> CallSpanGuard<'_> {
         if self.on_demand != 0 {
-            Frame::push(self.address(), self.on_demand, self.id.get());
-        } else if let Some(id) = self.id.get() {
-            self.dispatch.enter(id);
+            Frame::push(self.address(), self.on_demand, self.id());
+        } else if let Some(MadeSpan { id, dispatch }) = self.made.get() {
+            dispatch.enter(id);
         }
         CallSpanGuard(self)
     }
@@ -100,15 +115,15 @@ impl CallSpan {
 
 impl Drop for CallSpan {
     fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
-            self.dispatch.try_close(id);
+        if let Some(MadeSpan { id, dispatch }) = self.made.take() {
+            dispatch.try_close(id);
         }
     }
 }
 
 impl fmt::Debug for CallSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CallSpan").field(&self.id.get()).finish()
+        f.debug_tuple("CallSpan").field(&self.id()).finish()
     }
 }
 
@@ -120,22 +135,23 @@ pub struct CallSpanGuard<'a>(&'a CallSpan);
 impl Drop for CallSpanGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        let CallSpan { dispatch, on_demand, id } = self.0;
+        let CallSpan { on_demand, made } = self.0;
         if *on_demand == 0 {
-            if let Some(id) = id.get() {
+            if let Some(MadeSpan { id, dispatch }) = made.get() {
                 dispatch.exit(id);
             }
             return;
         }
         let owner = self.0.address();
-        if Frame::pop_unused(owner, id.get()) {
+        if Frame::pop_unused(owner, self.0.id()) {
             return;
         }
+        // The subscriber that has made and entered it is still the thread's.
         if let Some(entered) = Frame::entered(owner) {
-            dispatch.exit(&entered);
+            dispatcher::get_default(|dispatch| dispatch.exit(&entered));
         }
         if let Some(span) = Frame::pop(owner)
-            && id.get() != Some(&span)
+            && self.0.id() != Some(&span)
         {
             self.0.keep(span, owner);
         }
