@@ -133,6 +133,19 @@ impl CallInfo {
         }
     }
 
+    /// Returns the request id of a call that goes by this trace as a header's value.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn request_id_header_in(&self, trace: TraceId) -> Option<HeaderValue> {
+        match &self.request_id {
+            Some(id) => Some(id.to_header()),
+            None if self.is_named_by_trace() && trace.is_valid() => {
+                header_bytes::value(&trace.to_hex())
+            }
+            None => None,
+        }
+    }
+
     /// Returns the facts with the request id that they have in this trace.
     #[doc(hidden)]
     #[must_use]

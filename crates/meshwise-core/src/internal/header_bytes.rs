@@ -42,7 +42,8 @@ pub(crate) fn with_room<T>(write: impl FnOnce(&mut BytesMut) -> T) -> Option<T> 
     let written = ROOM.try_with(|room| {
         let mut room = room.try_borrow_mut().ok()?;
         if room.capacity() < LONGEST {
-            *room = BytesMut::with_capacity(BLOCK);
+            // The same block once more, if its values are gone.
+            room.reserve(BLOCK);
         }
         Some(write(&mut room))
     });
@@ -74,5 +75,14 @@ mod tests {
         let kept = of(b"the first takes the block");
         let taken = allocation_counter::measure(|| drop((of(b"the next"), of(b"one more"))));
         assert_eq!((taken.count_total, kept.is_some()), (0, true));
+    }
+
+    #[test]
+    fn a_block_whose_values_are_gone_is_used_again() {
+        let made = || drop(value(&[b'x'; LONGEST]));
+        // The first takes the block, and the second what the values share.
+        (0..2).for_each(|_| made());
+        let taken = allocation_counter::measure(|| (0..10 * BLOCK / LONGEST).for_each(|_| made()));
+        assert_eq!(taken.count_total, 0);
     }
 }

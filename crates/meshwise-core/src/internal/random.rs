@@ -13,12 +13,12 @@ use std::{
     time::Duration,
 };
 
-/// How many numbers are drawn from one seed: the system call then costs each less than 1 ns.
+/// How often numbers are drawn from one seed: the system call then costs each less than 1 ns.
 const DRAWS: u32 = 4096;
 
 struct Generator {
     rng: SmallRng,
-    /// How many numbers may still be drawn.
+    /// How often numbers may still be drawn.
     left: u32,
 }
 
@@ -36,20 +36,25 @@ thread_local! {
 #[inline]
 #[must_use]
 pub fn u64() -> u64 {
-    GENERATOR.with_borrow_mut(|generator| match generator {
-        Some(Generator { rng, left }) if *left > 0 => {
-            *left -= 1;
-            rng.next_u64()
-        }
-        _ => seeded(generator).next_u64(),
-    })
+    draw(SmallRng::next_u64)
 }
 
 /// Returns a random number.
 #[inline]
 #[must_use]
 pub fn u128() -> u128 {
-    u128::from(u64()) << 64 | u128::from(u64())
+    draw(|rng| u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64()))
+}
+
+#[inline]
+fn draw<T>(numbers: impl Fn(&mut SmallRng) -> T) -> T {
+    GENERATOR.with_borrow_mut(|generator| match generator {
+        Some(Generator { rng, left }) if *left > 0 => {
+            *left -= 1;
+            numbers(rng)
+        }
+        _ => numbers(seeded(generator)),
+    })
 }
 
 /// Returns a random number from 0 to less than 1, a multiple of 2^-53.
