@@ -4,7 +4,7 @@ use crate::{
     client::{config::ClientConfig, target::Target},
     method, names,
     operations::Operation,
-    redact::{redact_query, redact_url},
+    redact::{redact_query, redact_url_of},
     rpc::full_method,
     server::config::ServerConfig,
 };
@@ -118,13 +118,13 @@ pub(super) fn client<B>(
 ) -> Vec<KeyValue> {
     let uri = request.uri();
     let mut list = Attributes::within(list);
-    if target.is_none() {
+    if let Some(target) = target {
+        set_method(&mut list, request.method());
+        list.say(names::URL_FULL, redact_url_of(target.origin.as_deref(), uri));
+        list.set(names::URL_TEMPLATE, template);
+    } else {
         list.say(names::RPC_SYSTEM_NAME, "grpc");
         list.say(names::RPC_METHOD, full_method(uri.path()).to_owned());
-    } else {
-        set_method(&mut list, request.method());
-        list.say(names::URL_FULL, redact_url(uri));
-        list.set(names::URL_TEMPLATE, template);
     }
     let (address, port) = match (target, uri.authority()) {
         (Some(target), _) => (target.address.clone(), target.port),

@@ -27,6 +27,8 @@ pub(crate) struct Target {
     pub(crate) host: Box<str>,
     /// The host, as spans say it.
     pub(crate) address: Option<Value>,
+    /// What its URLs begin with, in which there is no secret.
+    pub(crate) origin: Option<Box<str>>,
     /// The port that the request says.
     pub(crate) port: Option<u16>,
     /// What is shown of its calls.
@@ -47,7 +49,7 @@ impl Targets {
     ) -> Arc<Target> {
         let text = authority.map_or("", Authority::as_str);
         let is_it = |known: &Arc<Target>| {
-            known.authority.as_ref().map_or("", Authority::as_str) == text && known.scheme == scheme
+            known.scheme == scheme && known.authority.as_ref().map_or("", Authority::as_str) == text
         };
         let make = || Arc::new(Target::of(config, authority, scheme));
         let first = self.first.get_or_init(make);
@@ -74,6 +76,7 @@ impl Target {
             scheme,
             host: host.into(),
             address: authority.map(|_| config.address(host)),
+            origin: authority.and_then(|authority| origin(scheme, authority)),
             port: told,
             callee: Arc::new(Callee {
                 peer: Arc::clone(&config.peer),
@@ -83,6 +86,11 @@ impl Target {
             edge: OnceLock::new(),
         }
     }
+}
+
+fn origin(scheme: &str, authority: &Authority) -> Option<Box<str>> {
+    let is_plain = scheme != method::OTHER && !authority.as_str().contains('@');
+    is_plain.then(|| format!("{scheme}://{authority}").into())
 }
 
 fn shown(authority: &Authority) -> String {
@@ -120,6 +128,7 @@ mod tests {
         let first = config.targets.find(config, Some(&authority), "http");
         assert_eq!(&*first.host, "stock");
         assert_eq!(first.callee.address.as_deref(), Some("stock:8080"), "no secret");
+        assert_eq!(first.origin, None, "no secret");
         let inside = allocation_counter::measure(|| {
             let again = config.targets.find(config, Some(&authority), "http");
             assert!(Arc::ptr_eq(&first, &again));
@@ -127,6 +136,9 @@ mod tests {
         assert_eq!(inside.count_total, 0);
         let other = config.targets.find(config, Some(&authority), "https");
         assert!(!Arc::ptr_eq(&first, &other));
+        let plain: Authority = "stock:8080".parse().unwrap();
+        let plain = config.targets.find(config, Some(&plain), "https");
+        assert_eq!(plain.origin.as_deref(), Some("https://stock:8080"));
         assert_eq!(&*config.targets.find(config, None, "http").host, "");
         for i in 0..2 * MAX_TARGETS {
             let authority: Authority = format!("host-{i}").parse().unwrap();
