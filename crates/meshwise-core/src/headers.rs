@@ -91,7 +91,7 @@ pub fn begins_with_type(content_type: Option<&HeaderValue>, media_type: &str) ->
 #[inline]
 pub(crate) fn is_same_type(one: &[u8], other: &[u8]) -> bool {
     let last = |name: &[u8]| name.last().map(u8::to_ascii_lowercase);
-    last(one) == last(other) && one.eq_ignore_ascii_case(other)
+    last(one) == last(other) && (one == other || one.eq_ignore_ascii_case(other))
 }
 
 #[cfg(test)]

@@ -189,11 +189,11 @@ impl Call {
         let announced = known.or_else(|| content_length(length));
         if let Some(id_header) = id_header.filter(|_| !names_id)
             && let Some(info) = self.cx.get::<CallInfo>()
-            && let Some(id) =
-                info.request_id_in(convert::trace_id(self.cx.span().span_context().trace_id()))
+            && let trace = convert::trace_id(self.cx.span().span_context().trace_id())
+            && let Some(id) = info.request_id_header_in(trace)
         {
             // A map that is full goes without.
-            let _full = headers.try_insert(id_header, id.to_header());
+            let _full = headers.try_insert(id_header, id);
         }
         match &self.side {
             Side::Client { handed_on: false, .. } => {}
@@ -271,7 +271,8 @@ impl Call {
     /// Ends the call: the response is complete.
     pub(crate) fn complete(&mut self, trailers: Option<&HeaderMap>) {
         let Some(head) = self.progress.head else { return };
-        let end = self.classifier().complete(self.side.end(), head, trailers, &self.limits);
+        let head = head.with_trailers(trailers);
+        let end = self.classifier().complete(self.side.end(), head, None, &self.limits);
         // The answer is what a server makes of a request's body that broke off; no one gets it.
         if end.outcome.is_failure()
             && self.protocol == Protocol::Grpc
@@ -283,7 +284,7 @@ impl Call {
         if self.is_misannounced(true) {
             return self.misannounced();
         }
-        self.finish(end, || said_code(head, trailers), None);
+        self.finish(end, || head.said_code(None), None);
     }
 
     /// Tells whether a served body is longer than its head has announced, or has `ended` before: servers of
@@ -366,18 +367,11 @@ impl Call {
         let code = || match head {
             _ if end.outcome == Outcome::Cancelled => GrpcCode::Cancelled,
             _ if end.error_type() == Some(ErrorType::TIMEOUT) => GrpcCode::DeadlineExceeded,
-            Some(head) => said_code(head, None),
+            Some(head) => head.said_code(None),
             None => GrpcCode::Unknown,
         };
         self.finish(end, code, None);
     }
-}
-
-/// Returns the code that a response says.
-fn said_code(head: Head, trailers: Option<&HeaderMap>) -> GrpcCode {
-    head.code
-        .or_else(|| trailers.and_then(GrpcCode::from_headers))
-        .unwrap_or_else(|| GrpcCode::from_http(head.status))
 }
 
 /// Returns the code of a call that got none: what gRPC libraries tell their callers.

@@ -82,6 +82,24 @@ impl Head {
         self.flags != UNTOLD
     }
 
+    /// Returns the gRPC code that a complete response says: its head, or else its trailers.
+    #[must_use]
+    #[inline]
+    pub fn said_code(&self, trailers: Option<&HeaderMap>) -> GrpcCode {
+        let told = self.code.or_else(|| trailers.and_then(GrpcCode::from_headers));
+        told.unwrap_or_else(|| GrpcCode::from_http(self.status))
+    }
+
+    /// Takes over the code that the trailers of a complete response say, if it is gRPC and its head has none:
+    /// then they are not looked at again.
+    #[inline]
+    pub fn with_trailers(mut self, trailers: Option<&HeaderMap>) -> Self {
+        if self.protocol == Protocol::Grpc {
+            self.code = Some(self.said_code(trailers));
+        }
+        self
+    }
+
     /// Tells whether the head says that the call went well, or leaves it to the end.
     #[must_use]
     #[inline]
@@ -262,8 +280,7 @@ impl Classifier {
         limits: &Limits,
     ) -> CallEnd {
         if !head.is_verdict() {
-            let told = trailers.and_then(GrpcCode::from_headers);
-            let code = told.unwrap_or_else(|| GrpcCode::from_http(head.status));
+            let code = head.said_code(trailers);
             head.code = Some(code);
             head.flags = self.rules().codes[code as usize];
         }

@@ -122,15 +122,16 @@ impl Call {
         if let Some(code) = code {
             list.push(KeyValue::new(names::RPC_STATUS_CODE, code.as_str()));
         }
-        let number = |key, number: u64| KeyValue::new(key, number.cast_signed());
+        let mut flowed = |names: [&'static str; 2], messages: u64, bytes: u64| {
+            for (name, number) in names.into_iter().zip([messages, bytes]) {
+                list.push(KeyValue::new(name, number.cast_signed()));
+            }
+        };
         let Messages { count, bytes, .. } = self.progress.messages;
-        let received = self.request_messages.as_ref().map(RequestMessages::get);
-        let received = received.map(|(count, bytes)| {
-            [number(names::RPC_REQUEST_MESSAGES, count), number(names::RPC_REQUEST_BYTES, bytes)]
-        });
-        let sent =
-            [number(names::RPC_RESPONSE_MESSAGES, count), number(names::RPC_RESPONSE_BYTES, bytes)];
-        list.extend(sent.into_iter().chain(received.into_iter().flatten()));
+        flowed([names::RPC_RESPONSE_MESSAGES, names::RPC_RESPONSE_BYTES], count, bytes);
+        if let Some((count, bytes)) = self.request_messages.as_ref().map(RequestMessages::get) {
+            flowed([names::RPC_REQUEST_MESSAGES, names::RPC_REQUEST_BYTES], count, bytes);
+        }
         let method: Value = match &self.side {
             Side::Client { handed_on: false, .. } => return,
             Side::Client { .. } => full_method(self.path()).to_owned().into(),
