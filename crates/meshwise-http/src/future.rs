@@ -2,7 +2,7 @@
 
 use crate::{
     body::ObservedBody,
-    call::{Entered, Running, Slot, broken_off, drop_in},
+    call::{Call, Entered, Running, Slot, broken_off, drop_in},
 };
 use http::Response;
 use http_body::Body;
@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use std::{
     fmt::{self, Display},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 pin_project! {
@@ -55,35 +55,32 @@ where
         let Some(inner) = this.inner.as_pin_mut() else { return Poll::Pending };
         let running = Running::begin(this.call);
         let entered = running.enter();
-        let polled = inner.poll(cx);
+        let mut polled = inner.poll(cx);
         let cost = entered.and_then(Entered::leave);
         running.end(cost);
-        let result = ready!(polled);
-        Poll::Ready(match result {
-            Ok(response) => Ok(observe(response, this.call.take())),
-            Err(error) => {
-                if let Some(call) = this.call.get_mut() {
-                    call.failed(&error);
-                }
+        // Looked at where it is: a response that is handed on is moved.
+        match (&mut polled, this.call.get_mut()) {
+            (Poll::Pending, _) => return Poll::Pending,
+            (Poll::Ready(_), None) => {}
+            (Poll::Ready(Ok(response)), Some(call)) => observe(response, call),
+            (Poll::Ready(Err(error)), Some(call)) => {
+                call.failed(error);
                 this.call.clear();
-                Err(error)
             }
-        })
+        }
+        polled.map_ok(|response| response.map(|body| ObservedBody::new(body, this.call.take())))
     }
 }
 
 #[inline]
-fn observe<B: Body>(mut response: Response<B>, mut call: Slot) -> Response<ObservedBody<B>> {
-    if let Some(call) = call.get_mut() {
-        call.head(&mut response);
-        // What answers in place of the code below says why.
-        if let Some(broken) = response.extensions_mut().remove::<BrokenOff>() {
-            // It has been said to the calls that were dropped for it.
-            let _said = broken_off();
-            call.answered_for(broken);
-        }
+fn observe<B: Body>(response: &mut Response<B>, call: &mut Call) {
+    call.head(response);
+    // What answers in place of the code below says why.
+    if let Some(broken) = response.extensions_mut().remove::<BrokenOff>() {
+        // It has been said to the calls that were dropped for it.
+        let _said = broken_off();
+        call.answered_for(broken);
     }
-    response.map(|body| ObservedBody::new(body, call))
 }
 
 impl<F> fmt::Debug for ObservedFuture<F> {

@@ -8,6 +8,7 @@ use std::{
     collections::HashSet,
     fmt,
     hash::{Hash, Hasher},
+    ptr,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -97,9 +98,11 @@ impl Operations {
 impl OperationKey<'_> {
     #[inline]
     fn is_of(&self, known: &Operation) -> bool {
-        self.route == known.route.as_deref()
-            && self.method == known.method
-            && self.scheme == known.scheme
+        // Methods and schemes are few, and nearly always in the same place.
+        let is_same = |one: &str, other: &str| ptr::eq(one, other) || one == other;
+        is_same(self.method, known.method)
+            && is_same(self.scheme, known.scheme)
+            && self.route == known.route.as_deref()
     }
 }
 

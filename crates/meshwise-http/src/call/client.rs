@@ -25,6 +25,7 @@ use meshwise_core::{
 use meshwise_metrics::internal::CallCost;
 use opentelemetry::{
     Context,
+    baggage::BaggageExt,
     trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt, TraceId},
 };
 use std::{
@@ -185,13 +186,18 @@ impl Sending<'_> {
         } else if seen.may_have(&names::ATTEMPTS_OF_GRPC) {
             headers.remove(&names::ATTEMPTS_OF_GRPC);
         }
-        let id = info.and_then(|info| info.request_id_in(convert::trace_id(self.around)));
-        let Some(id) = id else { return limits };
+        let Some(info) = info else { return limits };
+        let trace = convert::trace_id(self.around);
         match seen.get(headers, &config.request_id_header) {
             None if internal => {
-                headers.insert(config.request_id_header.clone(), id.to_header());
+                if let Some(id) = info.request_id_header_in(trace) {
+                    headers.insert(config.request_id_header.clone(), id);
+                }
             }
-            Some(set) if !internal && id.as_str() == set => {
+            Some(set)
+                if !internal
+                    && info.request_id_in(trace).is_some_and(|id| *set == *id.as_str()) =>
+            {
                 headers.remove(&config.request_id_header);
             }
             _ => {}
@@ -204,9 +210,8 @@ impl Sending<'_> {
         let Self { config, cx, current, seen, .. } = *self;
         let shared = &config.telemetry.0;
         let internal = config.mode == ClientMode::Internal;
-        let baggage = if internal { convert::baggage(cx) } else { Baggage::default() };
         let says_more = attempt > 0
-            || !baggage.is_empty()
+            || !cx.baggage().is_empty()
             || request.extensions().get::<ApiVersion>().is_some();
         let own = if internal && !says_more { config.own_entry() } else { None };
         if let (Some(own), false) = (own, current.is_valid()) {
@@ -230,6 +235,7 @@ impl Sending<'_> {
         {
             return;
         }
+        let baggage = if internal { convert::baggage(cx) } else { Baggage::default() };
         let asked = request.extensions().get::<ApiVersion>().cloned();
         let caller = || {
             let caller = Caller::new(shared.service.name()).with_attempt(attempt);
