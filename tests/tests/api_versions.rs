@@ -11,6 +11,7 @@ use meshwise::api::{
     AfterSunset, ApiRoutes, Date, Declared, DeclaredCallers, ProvidedApi, ProvidedVersion,
     RequiredApi, UndeclaredCallers,
 };
+use meshwise::client::reqwest;
 use meshwise_testing::TestMesh;
 use meshwise_tests::echo::{Ask, Echo, EchoClient, EchoServer};
 use std::collections::BTreeMap;
@@ -200,6 +201,55 @@ async fn callers_that_declared_nothing_are_refused_until_the_list_has_them() {
     declared.replace(["orders", "kiosk"]);
     assert_eq!(ask("kiosk").await, 200);
     assert_eq!(undeclared(), BTreeMap::from([("kiosk".to_owned(), 1.0)]));
+}
+
+#[tokio::test]
+async fn links_lead_to_what_callers_reach() {
+    const VERSIONS: &[ProvidedVersion] = &[
+        ProvidedVersion { successor: Some("2.0.0"), ..version("1.0.0", Date::new(2020, 1, 1)) },
+        version("2.0.0", None),
+    ];
+    let apis = |builder: meshwise::MeshBuilder| {
+        builder.apis(provider(const { &[api("stock", "semver", "http", VERSIONS)] }))
+    };
+    // The version is told by a rule that names no successor's path, so only its page is left.
+    let rules = |api: meshwise::api::ApiServerBuilder| {
+        api.with_routes(ApiRoutes::new().path("/old", "stock", "1.0.0"))
+    };
+    let routes = || Router::new().route("/old", get(async || "old")).merge(named());
+    let named_by_default = TestMesh::with("shop", apis);
+    let nested = Router::new().nest("/shop", named());
+    let app = named_by_default.wrap(nested).expect("layers");
+    let wrapped = meshwise_tests::serve(app).await;
+    let successor = async |url: String| {
+        let answer = reqwest::get(url).await.expect("an answer");
+        assert!(answer.headers().contains_key("deprecation"));
+        answer.headers().get("link").map(|link| link.to_str().expect("text").to_owned())
+    };
+    let link = |path: &str| Some(format!("<{path}>; rel=\"successor-version\""));
+    let url = wrapped.url("/shop/stock/v1/items");
+    assert_eq!(successor(url).await, link("/shop/stock/v2"));
+
+    for (address, expected) in
+        [("127.0.0.1:0", None), ("off", None), ("same-port", link("/apis/stock/2.0.0"))]
+    {
+        let env = meshwise::core::Env::from_pairs([("MESHWISE_OPS_ADDR", address)]);
+        let mesh = TestMesh::with("shop", |builder| apis(builder).with_env(env));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/old", listener.local_addr().expect("an address"));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = mesh.server().with_api(rules).with_shutdown(async { drop(stopped.await) });
+        let serving = tokio::spawn(server.serve(listener, routes()));
+        assert_eq!(successor(url).await, expected, "{address}");
+        drop(stop);
+        serving.await.expect("no panic").expect("a server");
+    }
+}
+
+fn named() -> Router {
+    Router::new()
+        .route("/stock/v1/items", get(async || "1"))
+        .route("/stock/v2/items", get(async || "2"))
 }
 
 #[test]

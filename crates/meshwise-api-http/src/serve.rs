@@ -12,6 +12,7 @@ mod layer;
 mod messages;
 mod notice;
 mod pages;
+mod row;
 mod service;
 mod versions;
 

@@ -138,6 +138,20 @@ impl Declared {
         self.provides.iter().find(|provided| provided.api == api)
     }
 
+    /// Finds what the `successor` of a version of `api` names: a version of that API, or `API@VERSION`.
+    /// None if another service provides it.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn successor(
+        &self,
+        api: &str,
+        successor: &str,
+    ) -> Option<(&'static ProvidedApi, &'static ProvidedVersion)> {
+        let (api, version) = successor.split_once('@').unwrap_or((api, successor));
+        let provided = self.provided(api)?;
+        Some((provided, provided.version(version)?))
+    }
+
     /// Tells whether the API is among those required.
     #[must_use]
     pub fn requires_api(&self, api: &str) -> bool {

@@ -256,7 +256,7 @@ impl ServeBuilder {
     /// # Errors
     /// If the versions of APIs contradict themselves, or a setting makes no sense.
     pub fn wrap(mut self, router: Router) -> Result<Router, ServeError> {
-        self.assemble(router)
+        self.assemble(router, true)
     }
 
     /// Serves a router until it is asked to stop; see [`Mesh::serve`].
@@ -269,7 +269,8 @@ impl ServeBuilder {
         router: Router,
     ) -> Result<ShutdownReport, ServeError> {
         let address = listener.local_addr().map_err(ServeError::Listener)?;
-        let mut app = self.assemble(router)?;
+        let same_port = ops::wanted(&self.mesh) == OpsAddr::SamePort;
+        let mut app = self.assemble(router, same_port)?;
         let Self { mesh, drain_delay, drain_timeout, shutdown, cut, .. } = self;
         let parts = &*mesh.0;
         let active = Active::begin(&parts.serving.active);
@@ -326,7 +327,9 @@ impl ServeBuilder {
         Ok(mesh.shutdown().await)
     }
 
-    fn assemble(&mut self, router: Router) -> Result<Router, ServeError> {
+    /// Puts the layers around a router. `pages`: whether those who call it reach the ops routes there.
+    #[cfg_attr(not(feature = "api"), allow(unused_variables, reason = "only APIs have pages"))]
+    fn assemble(&mut self, router: Router, pages: bool) -> Result<Router, ServeError> {
         let mesh = self.mesh.clone();
         let observe = std::mem::take(&mut self.observe).apply(mesh.server_layer());
         #[cfg(feature = "resilience")]
@@ -335,7 +338,10 @@ impl ServeBuilder {
         let changes = std::mem::take(&mut self.api);
         #[cfg(feature = "api")]
         let api = match mesh.declared() {
-            Some(_) => Some(changes.apply(mesh.api_server()).build()?),
+            Some(_) => {
+                let api = mesh.api_server();
+                Some(changes.apply(if pages { api } else { api.without_pages() }).build()?)
+            }
             None => None,
         };
         let ends = EndLayer { cut: self.cut.clone() };

@@ -75,8 +75,23 @@ pub(crate) enum Matches {
     /// Of a path, the whole beginning.
     Path(Cow<'static, str>),
     /// Of a path, whole segments anywhere: services are nested, and gateways add prefixes.
-    Segments(String),
+    Segments(String, PathForm),
     Package(Cow<'static, str>),
+}
+
+/// Says how a default rule has API and version in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PathForm {
+    /// `/orders/v1`
+    ApiFirst,
+    /// `/v1/orders`
+    VersionFirst,
+    /// `/v1`
+    VersionAlone,
+}
+
+impl PathForm {
+    pub(crate) const ALL: [Self; 3] = [Self::ApiFirst, Self::VersionFirst, Self::VersionAlone];
 }
 
 /// Says where the version is named.
@@ -247,9 +262,14 @@ impl ApiRoutes {
         let matches = match api.transport {
             GRPC => vec![Matches::Package(format!("{name}.{segment}").into())],
             HTTP => {
-                let mut paths = vec![format!("/{name}/{segment}"), format!("/{segment}/{name}")];
-                paths.extend(only.then(|| format!("/{segment}")));
-                paths.into_iter().map(Matches::Segments).collect()
+                let segment = &*escaped(segment);
+                let mut paths = vec![
+                    Matches::Segments(format!("/{name}/{segment}"), PathForm::ApiFirst),
+                    Matches::Segments(format!("/{segment}/{name}"), PathForm::VersionFirst),
+                ];
+                let alone = || Matches::Segments(format!("/{segment}"), PathForm::VersionAlone);
+                paths.extend(only.then(alone));
+                paths
             }
             _ => Vec::new(),
         };
@@ -295,16 +315,29 @@ impl ApiRoutes {
         fits.then_some(Found::Package(api, main))
     }
 
-    /// Returns the shortest path prefix that is mapped to such an API and version, but not `/`.
-    pub(crate) fn shortest_prefix(&self, is_it: impl Fn(&str, &str) -> bool) -> Option<&str> {
-        let prefixes = self.rules.iter().filter_map(|rule| match (&rule.matches, &rule.version) {
-            (Matches::Path(path), Asked::Fixed(version)) if is_it(&rule.api, version) => {
-                Some(&**path)
-            }
-            (Matches::Segments(path), Asked::Fixed(version)) if is_it(&rule.api, version) => {
-                Some(&**path)
-            }
-            _ => None,
+    /// Tells how a default rule has the version in a path that it fits, and what stands before that.
+    pub(crate) fn form<'a>(&self, rule: usize, path: &'a str) -> Option<(&'a str, PathForm)> {
+        let Matches::Segments(segments, form) = &self.rules.get(rule)?.matches else {
+            return None;
+        };
+        Some((path.get(..segments_at(path, segments)?)?, *form))
+    }
+
+    /// Returns the shortest path prefix that is mapped to such an API and version, but not `/`: one that
+    /// the user has given, or one of the default rules' of a form.
+    pub(crate) fn shortest_prefix(
+        &self,
+        form: Option<PathForm>,
+        is_it: impl Fn(&str, &str) -> bool,
+    ) -> Option<&str> {
+        let prefixes = self.rules.iter().filter_map(|rule| {
+            let prefix = match &rule.matches {
+                Matches::Path(path) if form.is_none() => &**path,
+                Matches::Segments(path, of) if form == Some(*of) => &**path,
+                _ => return None,
+            };
+            let Asked::Fixed(version) = &rule.version else { return None };
+            is_it(&rule.api, version).then_some(prefix)
         });
         prefixes.filter(|prefix| !prefix.is_empty()).min_by_key(|prefix| prefix.len())
     }
@@ -334,6 +367,33 @@ fn package(path: &str) -> Option<&str> {
     (!package.is_empty() && !service.is_empty() && !method.contains('/')).then_some(package)
 }
 
+/// Finds whole segments in a path.
+fn segments_at(path: &str, segments: &str) -> Option<usize> {
+    let ends = |at: &usize| {
+        let rest = &path[at + segments.len()..];
+        rest.is_empty() || rest.starts_with('/')
+    };
+    path.match_indices(segments).map(|(at, _)| at).find(ends)
+}
+
+/// Writes a version as it stands in paths: what no segment may hold (RFC 3986, section 3.3) is
+/// percent-encoded; a slash is two segments.
+fn escaped(version: &str) -> Cow<'_, str> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&b);
+    if version.bytes().all(fits) {
+        return Cow::Borrowed(version);
+    }
+    let mut out = String::with_capacity(version.len());
+    for byte in version.bytes() {
+        if fits(byte) {
+            out.push(char::from(byte));
+        } else {
+            out += &format!("%{byte:02X}");
+        }
+    }
+    Cow::Owned(out)
+}
+
 impl Matches {
     fn trimmed(self) -> Self {
         match self {
@@ -351,7 +411,7 @@ impl Matches {
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Path(a), Self::Path(b)) | (Self::Package(a), Self::Package(b)) => a == b,
-            (Self::Segments(a), Self::Segments(b)) => a == b,
+            (Self::Segments(a, _), Self::Segments(b, _)) => a == b,
             _ => false,
         }
     }
@@ -365,12 +425,8 @@ impl Matches {
                 let ends = rest.is_empty() || rest.starts_with('/');
                 ends.then_some(Weight { kind: 1, at: Reverse(0), len: prefix.len() })
             }
-            Self::Segments(segments) => {
-                let ends = |at: &usize| {
-                    let rest = &path[at + segments.len()..];
-                    rest.is_empty() || rest.starts_with('/')
-                };
-                let at = path.match_indices(&**segments).map(|(at, _)| at).find(ends)?;
+            Self::Segments(segments, _) => {
+                let at = segments_at(path, segments)?;
                 Some(Weight { kind: 0, at: Reverse(at), len: segments.len() })
             }
             Self::Package(own) => {

@@ -3,7 +3,8 @@
 use super::{
     callers::{DeclaredCallers, UndeclaredCallers},
     calls::{Calls, Who},
-    versions::{Place, Row, Versions},
+    row::{Announced, Row},
+    versions::{Place, Versions},
 };
 use crate::runtime::{clock::Clock, routes::RequestHead};
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -69,14 +70,35 @@ pub(super) enum Verdict {
     Serve {
         /// The service, if this layer counts the call, and whether it does so by version.
         within: Option<(&'static str, bool)>,
-        notice: Option<usize>,
+        notice: Option<Announcement>,
         pending: Option<Pending>,
         undeclared: Option<&'static str>,
     },
-    /// It is refused with the notice of this row.
-    Refuse(usize),
+    /// It is refused with the notice of a row.
+    Refuse(Announcement),
     /// It is refused, as its caller has not declared that it calls this API.
     RefuseUndeclared(&'static str),
+}
+
+/// What a caller is told of its version's end: the notice of a row, and where this caller finds the
+/// successor, if that is known better than for all.
+#[derive(Debug)]
+pub(super) struct Announcement {
+    pub(super) row: usize,
+    successor: Option<Announced>,
+}
+
+impl Announcement {
+    pub(super) fn add_to(&self, shared: &ServerShared, headers: &mut HeaderMap) {
+        if let Some(row) = shared.row(self.row) {
+            let successor = match &self.successor {
+                Some(Announced::Known(at)) => row.successor(*at),
+                Some(Announced::Here(link)) => Some(&**link),
+                None => None,
+            };
+            row.notice.add_to(headers, successor);
+        }
+    }
 }
 
 /// A request that counts unless the router itself answers it. Whatever ends it without an answer,
@@ -116,11 +138,11 @@ impl ServerShared {
         };
         let today = self.clock.seconds().div_euclid(86_400);
         let place = self.versions.find(head, today, || told.version());
-        let (at, sure) = match place {
+        let (at, sure, rule) = match place {
             Place::Outside => return Verdict::serve(),
-            Place::Row(at) => (Some(at), true),
-            Place::Assumed(at) => (Some(at), false),
-            Place::Unrouted => (None, false),
+            Place::Row(at, rule) => (Some(at), true, rule),
+            Place::Assumed(at) => (Some(at), false, None),
+            Place::Unrouted => (None, false, None),
         };
         // A layer around this one that does not know the version leaves it to one that does.
         let counted = around.is_some_and(|by_version| by_version || at.is_none());
@@ -134,7 +156,11 @@ impl ServerShared {
         let who = self.calls.who(named);
         let row = at.and_then(|at| Some((at, self.row(at)?)));
         let state = row.and_then(|(_, row)| row.state(today));
-        let notice = row.filter(|(_, row)| row.is_announced()).map(|(at, _)| at);
+        let announced = row.filter(|(_, row)| row.is_announced());
+        let notice = announced.map(|(at, row)| Announcement {
+            row: at,
+            successor: self.versions.successor(row, rule, head.uri.path()),
+        });
         let mut undeclared = None;
         if let Some((at, row)) = row
             && !self.has_declared(named, &told)
@@ -166,9 +192,9 @@ impl ServerShared {
             if !counted {
                 self.calls.count(at, row, state, who);
             }
-            return match (state, self.after_sunset) {
-                (Some(State::Retired), AfterSunset::Gone) => Verdict::Refuse(at),
-                _ => Verdict::Serve { within, notice, pending: None, undeclared },
+            return match (state, self.after_sunset, notice) {
+                (Some(State::Retired), AfterSunset::Gone, Some(notice)) => Verdict::Refuse(notice),
+                (_, _, notice) => Verdict::Serve { within, notice, pending: None, undeclared },
             };
         }
         let pending = Pending {

@@ -143,7 +143,14 @@ impl ApiServerBuilder {
     pub fn with_pages(mut self, url: impl Into<String>) -> Self {
         let mut url = url.into();
         url.truncate(url.trim_end_matches('/').len());
-        self.links.pages = url;
+        self.links.pages = Some(url);
+        self
+    }
+
+    /// Says that those who call here do not reach the pages about APIs: no link leads there.
+    #[doc(hidden)]
+    pub fn without_pages(mut self) -> Self {
+        self.links.pages = None;
         self
     }
 
@@ -155,8 +162,9 @@ impl ApiServerBuilder {
     }
 
     /// Adds a link to the responses of a version once it is deprecated; one with the same relation
-    /// is replaced. `successor-version` leads by default to the path prefix of the version that
-    /// `api.toml` names, or to its page.
+    /// is replaced. `successor-version` leads by default to the version that `api.toml` names, if this
+    /// service provides it: to its path, in the form in which the request named its own
+    /// (`/shop/orders/v2` for `/shop/orders/v1/7`) or a rule has it, or else to its page.
     pub fn with_link(
         mut self,
         api: impl Into<String>,

@@ -1,6 +1,6 @@
 //! Counts calls by version, state and caller, and what is for no version.
 
-use super::versions::Row;
+use super::row::Row;
 use crate::runtime::{recorder::Recorder, table::Table};
 use meshwise_api::{State, names};
 use meshwise_core::internal::catalogue;

@@ -1,5 +1,7 @@
 //! What can be wrong with the settings of a layer.
 
+use meshwise_api::Declared;
+
 /// Says which setting of a layer does not fit what was declared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -57,5 +59,19 @@ fn list(known: &[&str]) -> String {
         "there are none".to_owned()
     } else {
         format!("known: {}", known.join(", "))
+    }
+}
+
+pub(super) fn unknown_api(declared: &Declared, api: &str) -> ApiConfigError {
+    let known = declared.provides.iter().map(|api| api.api).collect();
+    ApiConfigError::UnknownApi { api: api.to_owned(), known }
+}
+
+pub(super) fn unknown_version(declared: &Declared, api: &str, version: &str) -> ApiConfigError {
+    let known = declared.provided(api).map_or(&[][..], |api| api.versions);
+    ApiConfigError::UnknownVersion {
+        api: api.to_owned(),
+        version: version.to_owned(),
+        known: known.iter().map(|version| version.version).collect(),
     }
 }

@@ -1,7 +1,7 @@
 //! The future of a call to a version of an API.
 
 use super::{
-    admission::{Pending, ServerShared},
+    admission::{Announcement, Pending, ServerShared},
     body::ApiBody,
 };
 use bytes::Bytes;
@@ -34,7 +34,7 @@ pin_project! {
             future: F,
             shared: Arc<ServerShared>,
             within: Option<(&'static str, bool)>,
-            notice: Option<usize>,
+            notice: Option<Announcement>,
             // Counted as it is dropped.
             pending: Option<Pending>,
             undeclared: Option<&'static str>,
@@ -45,10 +45,10 @@ pin_project! {
 }
 
 /// The reason a call is refused.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum RefusedFor {
-    /// The version of this row is retired.
-    Retired(usize),
+    /// The version is retired.
+    Retired(Announcement),
     /// The caller has not declared that it calls this API.
     Undeclared(&'static str),
 }
@@ -73,7 +73,7 @@ impl<F> ApiServerFuture<F> {
         future: F,
         shared: Arc<ServerShared>,
         within: Option<(&'static str, bool)>,
-        notice: Option<usize>,
+        notice: Option<Announcement>,
         pending: Option<Pending>,
         undeclared: Option<&'static str>,
     ) -> Self {
@@ -111,8 +111,8 @@ where
                     }
                 };
                 let handled = pending.take().is_none_or(|pending| pending.answered(&response));
-                if let Some(row) = notice.filter(|_| handled) {
-                    announce(shared, row, response.headers_mut());
+                if let Some(notice) = notice.take().filter(|_| handled) {
+                    notice.add_to(shared, response.headers_mut());
                 }
                 if let Some(api) = undeclared.filter(|_| handled) {
                     tell_undeclared(api, response.headers_mut());
@@ -128,17 +128,11 @@ where
     }
 }
 
-fn announce(shared: &ServerShared, row: usize, headers: &mut HeaderMap) {
-    if let Some(row) = shared.row(row) {
-        row.notice.add_to(headers);
-    }
-}
-
 impl Refusal {
     fn answer<B>(self) -> Response<ApiBody<B>> {
-        let (status, code, problem, message) = match self.reason {
-            RefusedFor::Retired(row) => {
-                let notice = self.shared.row(row).map(|row| &row.notice);
+        let (status, code, problem, message) = match &self.reason {
+            RefusedFor::Retired(notice) => {
+                let notice = self.shared.row(notice.row).map(|row| &row.notice);
                 let problem = notice.map(|notice| notice.problem.clone()).unwrap_or_default();
                 let message = notice.and_then(|notice| notice.message.clone());
                 (StatusCode::GONE, GrpcCode::Unimplemented, problem, message)
@@ -179,7 +173,7 @@ impl Refusal {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
         match self.reason {
-            RefusedFor::Retired(row) => announce(&self.shared, row, headers),
+            RefusedFor::Retired(notice) => notice.add_to(&self.shared, headers),
             RefusedFor::Undeclared(api) => tell_undeclared(api, headers),
         }
         response

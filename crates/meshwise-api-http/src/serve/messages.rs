@@ -1,11 +1,6 @@
 //! Counting the versions of APIs that are made of messages.
 
-use super::{
-    ApiConfigError,
-    calls::Calls,
-    notice::NoticeLinks,
-    versions::{Row, Versions},
-};
+use super::{ApiConfigError, calls::Calls, notice::NoticeLinks, row::Row, versions::Versions};
 use crate::runtime::{clock::Clock, counting_setters, recorder::Recorder, routes::ApiRoutes};
 use meshwise_api::Declared;
 use std::{fmt, sync::Arc};

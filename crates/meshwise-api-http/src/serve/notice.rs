@@ -1,9 +1,6 @@
 //! What callers of a version are told about its end.
 
-use super::{
-    ApiConfigError,
-    versions::{unknown_api, unknown_version},
-};
+use super::error::{ApiConfigError, unknown_api, unknown_version};
 use crate::{
     headers::{DEPRECATION, Deprecation, Link, SUNSET, Sunset},
     serve::pages::encode,
@@ -26,9 +23,15 @@ pub(super) struct Notice {
 
 impl Notice {
     /// Adds what the handler has not said itself.
-    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+    ///
+    /// `successor` leads where this caller finds it, if that is known better than for all.
+    pub(super) fn add_to(&self, headers: &mut HeaderMap, successor: Option<&HeaderValue>) {
+        let links = self.links.iter().map(|(rel, link)| (&**rel, link));
+        let links =
+            links.filter(|(rel, _)| successor.is_none() || *rel != names::REL_SUCCESSOR_VERSION);
+        let better = successor.map(|link| (names::REL_SUCCESSOR_VERSION, link));
         // A relation stands only once among our own, so whatever is found is the handler's.
-        for (rel, link) in &self.links {
+        for (rel, link) in better.into_iter().chain(links) {
             if Link::find(headers, rel).is_none() {
                 headers.append(http::header::LINK, link.clone());
             }
@@ -46,8 +49,8 @@ impl Notice {
 /// Says where links lead.
 #[derive(Clone, Debug)]
 pub(super) struct NoticeLinks {
-    /// Where the pages about APIs are.
-    pub(super) pages: String,
+    /// Where the pages about APIs are; none if those who call here do not reach them.
+    pub(super) pages: Option<String>,
     /// Whether to link to what people should read.
     pub(super) documentation: bool,
     /// Links of the user's own: API, version, relation, target.
@@ -56,7 +59,7 @@ pub(super) struct NoticeLinks {
 
 impl Default for NoticeLinks {
     fn default() -> Self {
-        Self { pages: names::PATH_APIS.to_owned(), documentation: false, own: Vec::new() }
+        Self { pages: Some(names::PATH_APIS.to_owned()), documentation: false, own: Vec::new() }
     }
 }
 
@@ -71,19 +74,25 @@ impl NoticeLinks {
             let wrong = || ApiConfigError::Link { target: target.clone(), rel: rel.clone() };
             Link::header(target, rel).ok_or_else(wrong)?;
         }
-        Link::header(&self.pages, names::REL_DEPRECATION).map(drop).ok_or_else(|| {
-            ApiConfigError::Link {
-                target: self.pages.clone(),
-                rel: names::REL_DEPRECATION.to_owned(),
-            }
+        let pages = self.pages.as_deref().unwrap_or_default();
+        Link::header(pages, names::REL_DEPRECATION).map(drop).ok_or_else(|| ApiConfigError::Link {
+            target: pages.to_owned(),
+            rel: names::REL_DEPRECATION.to_owned(),
         })
     }
 
-    /// Puts together what callers of a version are told. `prefix` is where its successor is served.
+    /// Tells whether the user has said where a relation of a version leads.
+    pub(super) fn has_own(&self, api: &str, version: &str, rel: &str) -> bool {
+        self.own.iter().any(|own| (&*own.0, &*own.1, &*own.2) == (api, version, rel))
+    }
+
+    /// Puts together what callers of a version are told. `next` is its successor among what is provided
+    /// here, and `prefix` the path under which that is served.
     pub(super) fn notice(
         &self,
         api: &'static str,
         version: &'static ProvidedVersion,
+        next: Option<(&str, &str)>,
         prefix: Option<&str>,
     ) -> Notice {
         let mut links = Vec::new();
@@ -97,14 +106,17 @@ impl NoticeLinks {
                 links.push((rel.to_owned(), header));
             }
         };
-        let page = |version: &str| format!("{}/{}/{}", self.pages, encode(api), encode(version));
-        let successor =
-            version.successor.map(|next| prefix.map_or_else(|| page(next), str::to_owned));
+        let page = |api: &str, version: &str| {
+            Some(format!("{}/{}/{}", self.pages.as_ref()?, encode(api), encode(version)))
+        };
+        let successor = prefix.map(str::to_owned);
+        let successor = successor.or_else(|| next.and_then(|(api, next)| page(api, next)));
         link(names::REL_SUCCESSOR_VERSION, successor);
         let read = self.documentation.then(|| match version.migration {
-            Some(url) if is_url(url) => url.to_owned(),
-            _ => page(version.version) + "?format=html",
+            Some(url) if is_url(url) => Some(url.to_owned()),
+            _ => Some(page(api, version.version)? + "?format=html"),
         });
+        let read = read.flatten();
         link(names::REL_DEPRECATION, read.clone());
         link(names::REL_SUNSET, read.filter(|_| version.sunset.is_some()));
         for (own_api, own_version, rel, target) in &self.own {

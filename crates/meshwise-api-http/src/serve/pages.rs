@@ -89,14 +89,18 @@ impl ApiPages {
     #[must_use]
     #[doc(hidden)]
     pub fn to_json(&self, today: Date) -> String {
-        json::text(&json::service(&self.declared, html::View { base: &self.base, today }))
+        json::text(&json::service(&self.declared, self.view(today)))
     }
 
     /// Writes `/apis` as it stands on a day, as an HTML page.
     #[must_use]
     #[doc(hidden)]
     pub fn to_html(&self, today: Date) -> String {
-        html::service(&self.declared, html::View { base: &self.base, today })
+        html::service(&self.declared, self.view(today))
+    }
+
+    fn view(&self, today: Date) -> html::View<'_> {
+        html::View { declared: &self.declared, base: &self.base, today }
     }
 
     /// Writes the catalogue of APIs (RFC 9727) as it stands on a day: a linkset in JSON (RFC 9264).

@@ -60,9 +60,9 @@ where
                 protocol: Protocol::of(request.headers()),
                 head_only: *request.method() == Method::HEAD,
             }),
-            Verdict::Refuse(row) => ApiServerFuture::refuse(Refusal {
+            Verdict::Refuse(notice) => ApiServerFuture::refuse(Refusal {
                 shared: Arc::clone(&self.shared),
-                reason: RefusedFor::Retired(row),
+                reason: RefusedFor::Retired(notice),
                 protocol: Protocol::of(request.headers()),
                 head_only: *request.method() == Method::HEAD,
             }),

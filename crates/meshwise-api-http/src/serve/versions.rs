@@ -1,20 +1,20 @@
 //! All versions that a service provides, and which of them a request is for.
 
 use super::{
-    ApiConfigError,
-    notice::{Notice, NoticeLinks},
+    error::{ApiConfigError, unknown_api, unknown_version},
+    notice::NoticeLinks,
+    row::{Announced, Row, Successor},
 };
-use crate::runtime::{
-    clock,
-    routes::{ApiRoutes, Asked, Found, GRPC, HTTP, Matches, RequestHead, has_main, main_of},
+use crate::{
+    headers::Link,
+    runtime::routes::{
+        ApiRoutes, Asked, Found, GRPC, HTTP, Matches, PathForm, RequestHead, has_main, main_of,
+    },
 };
 use http::HeaderName;
-use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion, Scheme, State, Version, names};
+use meshwise_api::{Declared, ProvidedApi, Scheme, State, Version, names};
 use meshwise_core::Protocol;
-use std::{
-    cmp::Reverse,
-    sync::atomic::{AtomicI64, Ordering::Relaxed},
-};
+use std::cmp::Reverse;
 
 /// Holds the versions of every API, one after the other, and how requests lead to them.
 #[derive(Debug)]
@@ -46,30 +46,14 @@ struct Api {
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// A rule says that it is for this version.
-    Row(usize),
+    /// A rule says that it is for this version; the rule's number, if it has one.
+    Row(usize, Option<usize>),
     /// No rule fits, and it can be for no other version.
     Assumed(usize),
     /// It cannot be told what it is for.
     Unrouted,
     /// It is for no API.
     Outside,
-}
-
-/// What is known of one version.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) api: &'static str,
-    pub(super) version: &'static str,
-    declared: Option<&'static ProvidedVersion>,
-    /// Whether calls are counted here as requests are answered: by HTTP and gRPC, not by messages.
-    pub(super) by_request: bool,
-    /// What all have in common that can stand in for it.
-    unit: String,
-    /// What its callers are told.
-    pub(super) notice: Notice,
-    /// The day for which the state was worked out, times 4, and the state.
-    state: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -100,11 +84,16 @@ impl Versions {
         links.check(declared)?;
         for at in 0..this.rows.len() {
             let row = &this.rows[at];
-            if let Some(declared) = row.declared {
-                let successor =
-                    declared.successor.and_then(|next| this.prefix(row.api, next, row.version));
-                let notice = links.notice(row.api, declared, successor);
-                this.rows[at].notice = notice;
+            if let Some(version) = row.declared {
+                let next = version.successor.and_then(|text| declared.successor(row.api, text));
+                let next = next.map(|(api, next)| (api.api, next.version));
+                let prefix = next.and_then(|next| this.prefix(next, row, None));
+                let notice = links.notice(row.api, version, next, prefix);
+                let said = links.has_own(row.api, row.version, names::REL_SUCCESSOR_VERSION);
+                let next = next.filter(|_| !said);
+                let successors = next.map_or_else(Vec::new, |next| this.successors(next, row));
+                let row = &mut this.rows[at];
+                (row.notice, row.successors) = (notice, successors);
             }
         }
         Ok(this)
@@ -202,13 +191,54 @@ impl Versions {
         rows.filter(move |row| is_unit(&self.rows[*row]) || of_main(&self.rows[*row]))
     }
 
-    /// Finds the shortest path prefix under which a version is served, and another is not.
-    fn prefix(&self, api: &str, version: &str, but_not: &str) -> Option<&str> {
+    /// Finds the shortest path prefix of a form under which a version is served, and another is not.
+    fn prefix(
+        &self,
+        (api, version): (&str, &str),
+        but_not: &Row,
+        form: Option<PathForm>,
+    ) -> Option<&str> {
         let number = self.api(api)?;
-        self.routes.shortest_prefix(|rule_api, rule_version| {
+        self.routes.shortest_prefix(form, |rule_api, rule_version| {
             let rows = || self.named(number, rule_version);
-            rule_api == api && self.has(&rows(), version) && !self.has(&rows(), but_not)
+            let other = || api != but_not.api || !self.has(&rows(), but_not.version);
+            rule_api == api && self.has(&rows(), version) && other()
         })
+    }
+
+    /// Writes where the successor of a version is, in each form that default rules have.
+    fn successors(&self, next: (&str, &str), row: &Row) -> Vec<Successor> {
+        let of = |form: PathForm| {
+            let prefix = self.prefix(next, row, Some(form))?.to_owned();
+            let link = Link::header(&prefix, names::REL_SUCCESSOR_VERSION)?;
+            Some(Successor { form, prefix, link })
+        };
+        PathForm::ALL.into_iter().filter_map(of).collect()
+    }
+
+    /// Finds where the successor of a version is, in the form in which a request's path names its own
+    /// version: `/shop/orders/v2` for `/shop/orders/v1/7`. None if the path names none, or a rule of the
+    /// user's has fixed its form. `rule` is the one that the request fits.
+    pub(super) fn successor(
+        &self,
+        row: &Row,
+        rule: Option<usize>,
+        path: &str,
+    ) -> Option<Announced> {
+        /// A longer one is not said again.
+        const MAX_BEFORE: usize = 256;
+        let (before, form) = self.routes.form(rule?, path)?;
+        let at = row.successors.iter().position(|successor| successor.form == form)?;
+        match before {
+            "" => Some(Announced::Known(at)),
+            // What begins with two slashes would be the name of a host.
+            _ if before.len() > MAX_BEFORE || before.starts_with("//") => None,
+            _ => {
+                let target = format!("{before}{}", row.successors.get(at)?.prefix);
+                let link = Link::header(&target, names::REL_SUCCESSOR_VERSION)?;
+                Some(Announced::Here(Box::new(link)))
+            }
+        }
     }
 
     fn has(&self, rows: &[usize], version: &str) -> bool {
@@ -223,12 +253,16 @@ impl Versions {
         today: i64,
         asked: impl FnOnce() -> Option<&'a str>,
     ) -> Place {
+        let mut rule = None;
         let row = match self.routes.find(head) {
             Some(Found::Nothing) => return Place::Outside,
             None => return self.assume(head, today, asked),
             Some(Found::Rule(number)) => match self.targets.get(number) {
                 Some(RowTarget::Nothing) => return Place::Outside,
-                Some(RowTarget::Best(api, rows)) => self.pick(*api, rows, today, asked),
+                Some(RowTarget::Best(api, rows)) => {
+                    rule = Some(number);
+                    self.pick(*api, rows, today, asked)
+                }
                 Some(RowTarget::Header(name, number)) => {
                     self.apis.get(*number).and_then(|api| match head.headers.get(name) {
                         Some(value) => {
@@ -244,7 +278,7 @@ impl Versions {
                 self.api(api).and_then(|api| self.by_text(api, version, today, asked))
             }
         };
-        row.map_or(Place::Unrouted, Place::Row)
+        row.map_or(Place::Unrouted, |row| Place::Row(row, rule))
     }
 
     /// Takes what no rule fits for a call of the only API that it can be for.
@@ -363,57 +397,6 @@ impl Versions {
     }
 }
 
-impl Row {
-    fn new(
-        api: &'static str,
-        version: &'static str,
-        declared: Option<&'static ProvidedVersion>,
-    ) -> Self {
-        Self {
-            api,
-            version,
-            declared,
-            notice: Notice::default(),
-            by_request: false,
-            unit: String::new(),
-            state: AtomicI64::new(i64::MIN),
-        }
-    }
-
-    /// Tells whether the version was declared, and does not stand for any other.
-    pub(super) fn is_declared(&self) -> bool {
-        self.declared.is_some()
-    }
-
-    /// Tells whether its end was announced, be it near or far.
-    pub(super) fn is_announced(&self) -> bool {
-        self.declared.is_some_and(|version| version.deprecated.or(version.sunset).is_some())
-    }
-
-    /// Returns the day from which it may stop working, if that was said.
-    pub(super) fn sunset(&self) -> Option<Date> {
-        self.declared?.sunset
-    }
-
-    /// Returns where the version stands on a day (counted from 1970-01-01); none if it was never
-    /// declared.
-    pub(super) fn state(&self, today: i64) -> Option<State> {
-        let version = self.declared?;
-        let known = self.state.load(Relaxed);
-        if known.div_euclid(4) == today {
-            return Some(STATES[known.rem_euclid(4) as usize]);
-        }
-        let date = clock::day(today.saturating_mul(86_400));
-        let state = version.state_on(date);
-        // Many threads may find out at once; they find the same.
-        let number = STATES.iter().position(|other| *other == state).unwrap_or_default();
-        self.state.store(today.saturating_mul(4).saturating_add(number as i64), Relaxed);
-        Some(state)
-    }
-}
-
-const STATES: [State; 4] = [State::Planned, State::Current, State::Deprecated, State::Retired];
-
 /// Sorts rows of one API: by its scheme's order; by release where the scheme has none.
 fn sort_best_first(
     api: &ProvidedApi,
@@ -430,19 +413,5 @@ fn sort_best_first(
         });
     } else {
         rows.sort_by_key(|row| Reverse(api.versions[row - first].released));
-    }
-}
-
-pub(super) fn unknown_api(declared: &Declared, api: &str) -> ApiConfigError {
-    let known = declared.provides.iter().map(|api| api.api).collect();
-    ApiConfigError::UnknownApi { api: api.to_owned(), known }
-}
-
-pub(super) fn unknown_version(declared: &Declared, api: &str, version: &str) -> ApiConfigError {
-    let known = declared.provided(api).map_or(&[][..], |api| api.versions);
-    ApiConfigError::UnknownVersion {
-        api: api.to_owned(),
-        version: version.to_owned(),
-        known: known.iter().map(|version| version.version).collect(),
     }
 }

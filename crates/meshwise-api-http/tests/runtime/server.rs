@@ -5,9 +5,9 @@ use futures_executor::block_on;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use meshwise_api::{Declared, names};
+use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion, names};
 use meshwise_api_http::{
-    AfterSunset, ApiBody, ApiConfigError, ApiRoutes, ApiServerBuilder, ApiServerLayer,
+    AfterSunset, ApiBody, ApiConfigError, ApiPages, ApiRoutes, ApiServerBuilder, ApiServerLayer,
 };
 use std::convert::Infallible;
 use tower::{Layer, ServiceExt, service_fn};
@@ -80,7 +80,7 @@ fn a_deprecated_version_says_so_and_the_others_do_not() {
     assert_eq!(response.status(), 200);
     assert_eq!(values(response.headers(), "deprecation"), ["@1788220800"]);
     assert_eq!(values(response.headers(), "sunset"), ["Mon, 01 Mar 2027 00:00:00 GMT"]);
-    assert_eq!(values(response.headers(), "link"), ["</v2>; rel=\"successor-version\""]);
+    assert_eq!(values(response.headers(), "link"), ["</v2/orders>; rel=\"successor-version\""]);
     assert_eq!(text(response.into_body()), "ok");
     assert_eq!(server.counted(), one("orders v1_20171001-2 deprecated unknown"));
 
@@ -97,6 +97,94 @@ fn a_deprecated_version_says_so_and_the_others_do_not() {
     // Not an API: neither counted nor touched.
     assert_eq!(server.call(get("/metrics")).headers().len(), 0);
     assert_eq!(server.counted(), []);
+}
+
+/// Three versions whose successors are named in three ways.
+const MOVED: Declared = Declared {
+    provides: &[
+        ProvidedApi { versions: &[to("1.0", "orders@3.0"), to("2.0", "bills@1.0"), NEW], ..SHOP },
+        ProvidedApi { api: "bills", versions: &[to("1.0", "elsewhere@1.0")], ..SHOP },
+    ],
+    ..Declared::new("orders")
+};
+const SHOP: ProvidedApi = ProvidedApi { api: "orders", scheme: "main-minor", ..ORDERS };
+const NEW: ProvidedVersion =
+    ProvidedVersion { released: Date::new(2020, 1, 1), ..ProvidedVersion::new("3.0") };
+
+const fn to(version: &'static str, successor: &'static str) -> ProvidedVersion {
+    ProvidedVersion {
+        released: Date::new(2019, 1, 1),
+        deprecated: Date::new(2020, 1, 1),
+        successor: Some(successor),
+        ..ProvidedVersion::new(version)
+    }
+}
+
+#[test]
+fn a_successor_is_where_the_caller_finds_it() {
+    let layer = ApiServerLayer::builder(MOVED);
+    let layer = layer.with_recorder(recorder().0).build().expect("settings that fit");
+    let server = Server { layer, counts: recorder().1, clock: Clock::at(2026, 11, 21) };
+    let long = format!("/{}/orders/v1", "x".repeat(300));
+    for (path, links) in [
+        // In the form of the request, and below what stands before it there.
+        ("/orders/v1/7", vec!["</orders/v3>"]),
+        ("/v1/orders/7", vec!["</v3/orders>"]),
+        ("/shop/orders/v1/7", vec!["</shop/orders/v3>"]),
+        // Another API of this service's, and one of another's, of which it has neither path nor page.
+        ("/orders/v2/7", vec!["</bills/v1>"]),
+        ("/bills/v1/7", vec![]),
+        // No other host, and nothing that is longer than it need be.
+        ("//evil.example/orders/v1", vec!["</apis/orders/3.0>"]),
+        (&long, vec!["</apis/orders/3.0>"]),
+    ] {
+        let response = server.call(get(path));
+        assert!(response.headers().contains_key("deprecation"), "{path}");
+        let links: Vec<String> =
+            links.iter().map(|link| format!("{link}; rel=\"successor-version\"")).collect();
+        assert_eq!(values(response.headers(), "link"), links, "{path}");
+    }
+    let pages = ApiPages::new(MOVED);
+    for (version, target) in
+        [("orders/1.0", Some("orders/3.0")), ("orders/2.0", Some("bills/1.0")), ("bills/1.0", None)]
+    {
+        let page = |query: &str| {
+            let page = pages.respond(&get(&format!("/apis/{version}{query}"))).expect("a page");
+            String::from_utf8(page.into_body().into()).expect("text")
+        };
+        for query in ["", "?format=html"] {
+            let page = page(query);
+            match target {
+                Some(target) => {
+                    assert!(page.contains(&format!("\"/apis/{target}{query}\"")), "{page}");
+                }
+                None => assert!(!page.contains("/elsewhere"), "{page}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_version_is_found_in_paths_as_paths_write_it() {
+    const ODD: Declared = Declared {
+        provides: &[ProvidedApi {
+            scheme: "exact",
+            versions: &[to("<old>", "new|er"), ProvidedVersion::new("new|er")],
+            ..SHOP
+        }],
+        ..Declared::new("orders")
+    };
+    let (recorder, counts) = recorder();
+    let layer = ApiServerLayer::builder(ODD).with_recorder(recorder).build();
+    let server = Server { layer: layer.expect("a layer"), counts, clock: Clock::at(2026, 11, 21) };
+    let response = server.call(get("/orders/%3Cold%3E/7"));
+    let link = "</orders/new%7Cer>; rel=\"successor-version\"";
+    assert_eq!(values(response.headers(), "link"), [link]);
+    assert_eq!(server.counted(), one("orders <old> deprecated unknown"));
+    let request = get(names::PATH_API_CATALOG);
+    let catalog = ApiPages::new(ODD).respond(&request).expect("a catalogue").into_body();
+    let catalog = String::from_utf8(catalog.into()).expect("text");
+    assert!(catalog.contains("\"/%3Cold%3E\"") && !catalog.contains("\"/<old>"), "{catalog}");
 }
 
 #[test]
@@ -181,7 +269,7 @@ fn a_retired_version_is_gone_and_says_what_to_use() {
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache");
     assert_eq!(values(response.headers(), "sunset"), ["Mon, 01 Mar 2027 00:00:00 GMT"]);
     assert_eq!(values(response.headers(), "deprecation"), ["@1788220800"]);
-    assert_eq!(values(response.headers(), "link"), ["</v2>; rel=\"successor-version\""]);
+    assert_eq!(values(response.headers(), "link"), ["</v2/orders>; rel=\"successor-version\""]);
     let length: u64 = response.headers()[header::CONTENT_LENGTH].to_str().unwrap().parse().unwrap();
     assert_eq!(response.body().size_hint().exact(), Some(length));
     assert!(!response.body().is_end_stream());

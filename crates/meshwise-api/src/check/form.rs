@@ -137,7 +137,8 @@ fn successor(
         Diagnostic::new(Finding::UNKNOWN_SUCCESSOR, message)
             .with_subject(&provides.api, release.version.as_str())
     };
-    if successor == release.version.as_str() {
+    let own = successor.split_once('@').unwrap_or((&*provides.api, successor));
+    if own == (&*provides.api, release.version.as_str()) {
         let diagnostic = wrong(format!("{name} is named as its own successor"));
         findings.tell(&path, diagnostic.with_help("name the version that callers should move to"));
         return;

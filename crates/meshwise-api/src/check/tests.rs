@@ -259,7 +259,7 @@ fn a_successor_may_be_another_api() {
         ("auth@1.1", true, true),
         ("auth@1.2", true, false),
         ("billing@1.0", true, false),
-        ("orders@1.0", true, true),
+        ("orders@1.0", false, false),
         ("orders@2.0", false, false),
         ("1.0", false, false),
         ("2.0", false, false),

@@ -31,6 +31,11 @@ fn serve(mesh: &Mesh, listener: TcpListener) -> io::Result<OpsServer> {
     Ok(OpsServer::new(address, task.abort_handle()))
 }
 
+/// Returns where the ops routes are to be.
+pub(super) fn wanted(mesh: &Mesh) -> OpsAddr {
+    mesh.0.serving.surroundings.ops(&mesh.settings().ops)
+}
+
 /// Says whether a server has the ops routes among its own (complete by nature).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -42,7 +47,7 @@ pub(super) enum Place {
 /// `address` are. What goes wrong is logged: a service does not fail to start for its metrics.
 pub(super) async fn start(mesh: &Mesh, address: SocketAddr) -> Place {
     let parts = &*mesh.0;
-    let wanted = parts.serving.surroundings.ops(&mesh.settings().ops);
+    let wanted = wanted(mesh);
     parts.in_force.change(|all| {
         if !all.ops.addr.is_set() {
             all.ops.addr = Setting::new(wanted.to_string(), Source::Default);

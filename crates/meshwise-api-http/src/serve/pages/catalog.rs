@@ -2,7 +2,7 @@
 
 use super::url::encode;
 use crate::{
-    runtime::routes::{ApiRoutes, main_of},
+    runtime::routes::{ApiRoutes, PathForm, main_of},
     serve::notice::is_url,
 };
 use meshwise_api::{Date, Declared, names};
@@ -52,9 +52,14 @@ pub(super) fn linkset(declared: &Declared, routes: &ApiRoutes, base: &str, today
 }
 
 /// Finds the shortest path prefix under which a version, or its main version, is served.
+///
+/// Where only the default rules are known, it is the shortest that they take for one.
 fn endpoint<'a>(routes: &'a ApiRoutes, api: &str, version: &str) -> Option<&'a str> {
-    routes.shortest_prefix(|rule_api, rule_version| {
-        let main = rule_version.strip_prefix('v').unwrap_or(rule_version);
-        rule_api == api && (rule_version == version || main_of(version) == Some(main))
+    let forms = [PathForm::VersionAlone, PathForm::ApiFirst].map(Some);
+    [None].into_iter().chain(forms).find_map(|form| {
+        routes.shortest_prefix(form, |rule_api, rule_version| {
+            let main = rule_version.strip_prefix('v').unwrap_or(rule_version);
+            rule_api == api && (rule_version == version || main_of(version) == Some(main))
+        })
     })
 }

@@ -10,9 +10,10 @@ padding:0 1rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;p
 border-bottom:1px solid #8884;vertical-align:top}.deprecated{color:#b45309}.retired{color:#b91c1c}\
 .planned{color:#6b7280}:root{color-scheme:light dark}";
 
-/// What every page needs: what links begin with, and the day.
+/// What every page needs: what there is to link, what links begin with, and the day.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
+    pub(super) declared: &'a Declared,
     pub(super) base: &'a str,
     pub(super) today: Date,
 }
@@ -131,9 +132,15 @@ fn table(
             Day(version.deprecated),
             Day(version.sunset)
         )?;
-        if let Some(next) = version.successor {
-            let address = view.address(&[api.api, next]);
-            write!(out, "<a href=\"{}\">{}</a>", Escaped(&address), Escaped(next))?;
+        if let Some(text) = version.successor {
+            match view.declared.successor(api.api, text) {
+                Some((api, next)) => {
+                    let address = view.address(&[api.api, next.version]);
+                    write!(out, "<a href=\"{}\">{}</a>", Escaped(&address), Escaped(text))?;
+                }
+                // What another service provides has no page here.
+                None => write!(out, "{}", Escaped(text))?,
+            }
         }
         write!(out, "<td>{}", Escaped(version.notes.unwrap_or_default()))?;
         if let Some(migration) = version.migration {

@@ -100,8 +100,8 @@ pub(super) fn api(api: &ProvidedApi, view: View<'_>) -> PageLinks {
 /// Links a version with what takes its place.
 pub(super) fn version(api: &ProvidedApi, version: &ProvidedVersion, view: View<'_>) -> PageLinks {
     // What another service provides has no page here.
-    let successor = version.successor.filter(|successor| !successor.contains('@'));
-    let successor = successor.map(|successor| page(view, &[api.api, successor]));
+    let successor = version.successor.and_then(|text| view.declared.successor(api.api, text));
+    let successor = successor.map(|(api, next)| page(view, &[api.api, next.version]));
     PageLinks {
         own: PageLink::json(page(view, &[api.api, version.version]), Some(version.version)),
         collection: Some(PageLink::json(page(view, &[api.api]), Some(api.api))),

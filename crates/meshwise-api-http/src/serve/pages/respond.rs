@@ -60,7 +60,7 @@ impl ApiPages {
 
     fn page(&self, below: &str, format: Format) -> Response<Bytes> {
         let (declared, today) = (&self.declared, self.clock.today());
-        let view = html::View { base: &self.base, today };
+        let view = self.view(today);
         let mut segments = below.split('/').skip(1).map(decode);
         let names = (segments.next(), segments.next(), segments.next());
         let found = match names {
