@@ -145,6 +145,49 @@ async fn calls_in_flight_finish_and_idle_connections_hold_nothing_up() {
     assert_eq!(up.ended().await.broken_off, 0);
 }
 
+/// Real time: a connection without a call is waited for one to two seconds.
+#[tokio::test]
+async fn clients_that_vanished_hold_nothing_up() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let mesh = TestMesh::new("orders");
+    let slow = get(async || {
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        "finished"
+    });
+    let body = get(async || Bytes::from_static(&[b'x'; 1_000_000]));
+    let routes = Router::new().route("/slow", slow).route("/body", body);
+    let mut up =
+        Up::new(&mesh, routes, |server| server.with_drain_timeout(Duration::from_secs(3600))).await;
+    let say = async |bytes: &[u8]| {
+        let mut stream = TcpStream::connect(up.address).await.expect("a connection");
+        stream.write_all(bytes).await.expect("sent");
+        stream
+    };
+    // In the midst of a head, and one that answers nothing over HTTP/2.
+    let silent = [say(b"GET /orders/7 HT").await, say(PREFACE).await];
+    // These have calls: one whose answer takes its time, and one that is read slowly.
+    let mut late = say(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut read_late = say(b"GET /body HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    eventually("they are in flight", || {
+        let text = mesh.metrics_text();
+        text.lines()
+            .any(|line| line.starts_with("http_server_active_requests") && !line.ends_with(" 0"))
+    })
+    .await;
+    up.stop();
+    let mut answer = Vec::new();
+    timeout(PATIENCE, late.read_to_end(&mut answer)).await.expect("in time").expect("an answer");
+    assert!(answer.ends_with(b"finished"));
+    answer.clear();
+    timeout(PATIENCE, read_late.read_to_end(&mut answer))
+        .await
+        .expect("in time")
+        .expect("all of it");
+    assert!(answer.len() > 1_000_000 && answer.ends_with(b"x"), "{}", answer.len());
+    assert_eq!(up.ended().await.broken_off, 0);
+    drop(silent);
+}
+
 #[tokio::test]
 async fn streams_over_http_2_are_broken_off_too() {
     let mesh = TestMesh::new("orders");

@@ -1,16 +1,24 @@
 //! Accepting connections, and ending them within bounds.
 
 mod transport;
+mod work;
 
 use super::ends::Cut;
 use axum::{Router, body::Body, extract::ConnectInfo};
-use http::Request;
+use http::{Method, Request};
 use hyper::{body::Incoming, rt::Executor, service::Service as HyperService};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
@@ -22,6 +30,7 @@ use tokio_util::{
 use tower::Service as _;
 use tracing::Dispatch;
 use transport::Transport;
+use work::{CallBody, CallFuture, Calls, Kept};
 
 /// How long a connection may send nothing before its request's head is complete, between requests
 /// included. Longer than common clients (reqwest: 90 s) keep idle connections, so that it is they who
@@ -220,8 +229,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, tasks: Tas
     if !spoke {
         return;
     }
-    let (transport, mut hold) = Transport::new(stream, tasks.tracker.token());
-    let service = PerConnection { app, peer };
+    let (calls, kept) = (Calls::default(), Arc::new(Kept::default()));
+    let idle = calls.idle(Arc::clone(&kept));
+    let (transport, mut hold) = Transport::new(stream, tasks.tracker.token(), Arc::clone(&kept));
+    let service = PerConnection { app, peer, calls, kept };
     let ended = {
         let served = server.serve_connection_with_upgrades(TokioIo::new(transport), service);
         let mut served = pin!(served);
@@ -230,7 +241,11 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, tasks: Tas
             ended = served.as_mut() => ended,
             () = tasks.finish.cancelled() => {
                 served.as_mut().graceful_shutdown();
-                served.await
+                tokio::select! {
+                    biased;
+                    ended = served => ended,
+                    () = idle.for_a_while() => Ok(()),
+                }
             }
         }
     };
@@ -252,17 +267,22 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, tasks: Tas
 struct PerConnection {
     app: Router,
     peer: SocketAddr,
+    calls: Calls,
+    kept: Arc<Kept>,
 }
 
 impl HyperService<Request<Incoming>> for PerConnection {
-    type Response = axum::response::Response;
+    type Response = http::Response<CallBody>;
     type Error = Infallible;
-    type Future = axum::routing::future::RouteFuture<Infallible>;
+    type Future = CallFuture<axum::routing::future::RouteFuture<Infallible>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(ConnectInfo(self.peer));
+        if request.method() == Method::CONNECT {
+            self.kept.tunnel.store(true, Relaxed);
+        }
         // A router is always ready.
-        self.app.clone().call(request.map(Body::new))
+        CallFuture::new(self.app.clone().call(request.map(Body::new)), self.calls.begin())
     }
 }
 

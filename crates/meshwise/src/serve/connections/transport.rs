@@ -1,9 +1,11 @@
 //! A connection's transport, which can be closed wherever it is: after an upgrade (web sockets,
 //! `CONNECT`) it is in the hands of a task of the handler's.
 
+use super::work::Kept;
 use std::{
     io,
     pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
 };
 use tokio::{
@@ -19,6 +21,7 @@ pub(super) struct Transport {
     /// Dropped with the stream: that is how the hold learns of it.
     close: oneshot::Receiver<()>,
     closed: bool,
+    kept: Arc<Kept>,
     /// The drain waits for it.
     _tracked: TaskTrackerToken,
 }
@@ -27,9 +30,21 @@ pub(super) struct Transport {
 pub(super) struct Hold(oneshot::Sender<()>);
 
 impl Transport {
-    pub(super) fn new(stream: TcpStream, tracked: TaskTrackerToken) -> (Self, Hold) {
+    pub(super) fn new(
+        stream: TcpStream,
+        tracked: TaskTrackerToken,
+        kept: Arc<Kept>,
+    ) -> (Self, Hold) {
         let (hold, close) = oneshot::channel();
-        (Self { stream, close, closed: false, _tracked: tracked }, Hold(hold))
+        (Self { stream, close, closed: false, kept, _tracked: tracked }, Hold(hold))
+    }
+
+    /// Takes note of whether the client takes what is written.
+    fn wrote<T>(&self, polled: Poll<T>) -> Poll<T> {
+        if polled.is_pending() != self.kept.writing.load(Relaxed) {
+            self.kept.writing.store(polled.is_pending(), Relaxed);
+        }
+        polled
     }
 
     /// Asks whether to close, where nothing comes or goes: what does not wait costs nothing more.
@@ -81,7 +96,8 @@ impl AsyncWrite for Transport {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        match Pin::new(&mut this.stream).poll_write(cx, bytes) {
+        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        match this.wrote(polled) {
             Poll::Pending if this.is_closed(cx) => closed(),
             polled => polled,
         }
@@ -93,7 +109,8 @@ impl AsyncWrite for Transport {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        match Pin::new(&mut this.stream).poll_write_vectored(cx, bytes) {
+        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bytes);
+        match this.wrote(polled) {
             Poll::Pending if this.is_closed(cx) => closed(),
             polled => polled,
         }
