@@ -1,6 +1,7 @@
 //! Takes OTLP: any signal, as protobuf or JSON.
 
 pub(crate) mod body;
+mod doubles;
 pub(crate) mod error;
 mod metrics;
 pub(crate) mod replay;
@@ -14,8 +15,7 @@ use crate::{
 };
 use error::IngestError;
 use opentelemetry_proto::tonic::{
-    common::v1::InstrumentationScope, logs::v1::LogRecord, metrics::v1::Metric,
-    resource::v1::Resource, trace::v1::Span,
+    common::v1::InstrumentationScope, logs::v1::LogRecord, resource::v1::Resource, trace::v1::Span,
 };
 use parking_lot::RwLock;
 use serde::Serialize;
@@ -105,11 +105,7 @@ impl Taking<'_> {
         }
     }
 
-    fn decoded<M>(&mut self, item: Raw<'_>) -> Option<M>
-    where
-        M: prost::Message + Default + for<'de> serde::Deserialize<'de>,
-    {
-        let decoded = item.decode();
+    fn decoded<M>(&mut self, decoded: Result<M, IngestError>) -> Option<M> {
         if decoded.is_err() {
             self.store.write().counts.invalid += 1;
         }
@@ -120,7 +116,7 @@ impl Taking<'_> {
 impl Visit for Taking<'_> {
     fn resource(&mut self, resource: Option<Raw<'_>>) {
         self.resource_key = context_key(resource.map_or(&[], Raw::bytes));
-        self.resource = resource.and_then(|raw| self.decoded(raw)).unwrap_or_default();
+        self.resource = resource.and_then(|raw| self.decoded(raw.decode())).unwrap_or_default();
         self.service = self.store.write().enter(self.now, &self.resource.attributes);
         let text = |key| text_of(&self.resource.attributes, key);
         if let (Some(name), Some(address)) = (text("service.name"), text(OPS_ADDRESS))
@@ -136,7 +132,7 @@ impl Visit for Taking<'_> {
     fn scope(&mut self, scope: Option<Raw<'_>>) {
         let key = context_key(scope.map_or(&[], Raw::bytes));
         self.key = self.resource_key.rotate_left(1) ^ key;
-        self.scope = scope.and_then(|raw| self.decoded(raw)).unwrap_or_default();
+        self.scope = scope.and_then(|raw| self.decoded(raw.decode())).unwrap_or_default();
         if let Some(line) = &mut self.line {
             line.scope(&self.scope);
         }
@@ -145,17 +141,17 @@ impl Visit for Taking<'_> {
     fn item(&mut self, item: Raw<'_>) {
         match self.signal {
             Signal::Traces => {
-                let Some(span) = self.decoded::<Span>(item) else { return };
+                let Some(span) = self.decoded::<Span>(item.decode()) else { return };
                 let kept = self.store.write().span(self.now, self.source(), &span);
                 self.note(u64::from(kept), u64::from(!kept), &span);
             }
             Signal::Logs => {
-                let Some(record) = self.decoded::<LogRecord>(item) else { return };
+                let Some(record) = self.decoded::<LogRecord>(item.decode()) else { return };
                 let kept = self.store.write().log(self.now, self.source(), &record);
                 self.note(u64::from(kept), u64::from(!kept), &record);
             }
             Signal::Metrics => {
-                let Some(metric) = self.decoded::<Metric>(item) else { return };
+                let Some(metric) = self.decoded(item.decode_metric()) else { return };
                 let refused =
                     metrics::take(&mut self.store.write(), self.now, self.service, &metric);
                 self.note(1, refused, &metric);

@@ -5,7 +5,8 @@
 //! signals have the same form: groups (1) of a resource (1) and scope groups (2) of a scope (1) and
 //! items (2).
 
-use super::error::IngestError;
+use super::{doubles, error::IngestError};
+use opentelemetry_proto::tonic::metrics::v1::Metric;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -57,7 +58,21 @@ impl<'a> Raw<'a> {
         }
         match self {
             Self::Protobuf(bytes) => Ok(M::decode(bytes)?),
-            Self::Json(text) => Ok(serde_json::from_str(text)?),
+            Self::Json(text) => {
+                let plain = serde_json::from_str(text);
+                // If that fails too, it is the plain reading that knows line and column.
+                Ok(plain.or_else(|error| doubles::decode(text).map_err(|_| error))?)
+            }
+        }
+    }
+}
+
+impl Raw<'_> {
+    /// Decodes a metric, unless it is too large.
+    pub(crate) fn decode_metric(self) -> Result<Metric, IngestError> {
+        match self {
+            Self::Json(text) if text.len() <= ITEM_LIMIT => Ok(doubles::metric(text)?),
+            _ => self.decode(),
         }
     }
 }

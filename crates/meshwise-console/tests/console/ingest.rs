@@ -320,6 +320,60 @@ async fn one_reading_is_shown_as_what_it_is() {
     );
 }
 
+/// As protobuf's JSON has it, and so the file exporter of a collector; `null` is JavaScript's.
+#[tokio::test]
+async fn what_is_no_number_costs_no_more_than_itself() {
+    let console = start().await;
+    let resource = json!({"attributes": [
+        {"key": "service.name", "value": {"stringValue": "orders"}},
+        {"key": "load", "value": {"doubleValue": "NaN"}},
+    ]});
+    let metrics = json!([
+        {"name": "gauge", "gauge": {"dataPoints": [{"timeUnixNano": "1", "asDouble": "NaN"},
+            {"timeUnixNano": "2", "asDouble": "2.5"}]}},
+        {"name": "none", "gauge": {"dataPoints": [{"timeUnixNano": 1e3, "asDouble": null}]}},
+        {"name": "bounds", "histogram": {"aggregationTemporality": 2, "dataPoints": [{"count": "2",
+            "sum": "Infinity", "min": null, "bucketCounts": ["1", "1"], "explicitBounds": ["0.5"]}]}},
+        {"name": "quantiles", "summary": {"dataPoints": [{"count": "0", "sum": 0,
+            "quantileValues": [{"quantile": 0.5, "value": "NaN"}, {"value": null}],
+            "attributes": [{"key": "peer", "value": {"stringValue": "NaN"}}]}]}},
+    ]);
+    let spans = json!([{"traceId": format!("{TRACE:032x}"), "spanId": "00000000000000aa", "name": "GET",
+        "startTimeUnixNano": 1.5e18, "endTimeUnixNano": "1500000000000000001",
+        "attributes": [{"key": "ratio", "value": {"doubleValue": "-Infinity"}}]}]);
+    for (path, signal, scopes, items, list) in [
+        ("/v1/metrics", "resourceMetrics", "scopeMetrics", "metrics", metrics),
+        ("/v1/traces", "resourceSpans", "scopeSpans", "spans", spans),
+    ] {
+        let body = json!({signal: [{"resource": resource, scopes: [{items: list}]}]}).to_string();
+        let http = console.http();
+        let answer = send(http, post(http, path, "application/json", body)).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({})), "{path}");
+    }
+    let seen = data(&console, "services/orders/metrics").await;
+    let named = |name: &str| seen.as_array()?.iter().find(|metric| metric["name"] == name).cloned();
+    let last = |name: &str| named(name).map(|metric| metric["lines"][0]["last"].clone());
+    assert_eq!(last("gauge"), Some(json!(2.5)));
+    assert!(named("bounds").is_some());
+    let quantiles = named("quantiles").expect("a metric");
+    assert_eq!(quantiles["lines"][0]["labels"], json!([["peer", "NaN"]]));
+    let trace = data(&console, &format!("traces/{TRACE:032x}")).await;
+    assert_eq!(spans_of(&trace), [("orders", "GET", false)]);
+    // A metric whose data cannot be read is refused, not left out.
+    let body =
+        json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "x", "gauge": 5}]}]}]});
+    let http = console.http();
+    let answer = send(http, post(http, "/v1/metrics", "application/json", body.to_string())).await;
+    assert_eq!(answer.json()["partialSuccess"]["rejectedDataPoints"], "1", "{}", answer.json());
+    // What is no OTLP at all is refused as before, with its place.
+    let body =
+        json!({"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": 5}]}]}]}).to_string();
+    let http = console.http();
+    let answer = send(http, post(http, "/v1/traces", "application/json", body)).await.json();
+    let message = answer["partialSuccess"]["errorMessage"].as_str().expect("a message");
+    assert!(message.contains("column"), "{message}");
+}
+
 #[tokio::test]
 async fn jaegers_query_api_reads_the_same() {
     let console = start().await;
