@@ -1,4 +1,4 @@
-//! Settings of outputs and exporters that are not switched on: they do nothing, and the operator
+//! Settings of outputs, exporters and samplers that are not switched on: they do nothing, and the operator
 //! believes that they do.
 
 use meshwise_core::settings::{Problem, Setting, Settings, Source};
@@ -19,6 +19,9 @@ pub(crate) fn idle(settings: &Settings) -> Vec<Problem> {
     let sends_metrics = sends(&metrics.exporters, metrics.otlp.metrics_endpoint.is_set());
     let address = traces.otlp.endpoint.is_set() || traces.otlp.traces_endpoint.is_set();
     let sends_spans = sends(&traces.exporters, address);
+    let sampler =
+        traces.sampler.get().map(|name| name.strip_prefix("parentbased_").unwrap_or(name));
+    let samples_by = |names: &[&str]| sampler.is_none_or(|sampler| names.contains(&sampler));
     let shown = settings.shown().into_iter();
     let of_operator = shown.filter(|shown| match &shown.source {
         Source::Variable(name) => !name.starts_with("OTEL_"),
@@ -42,6 +45,15 @@ pub(crate) fn idle(settings: &Settings) -> Vec<Problem> {
                 if !sends_metrics =>
             {
                 "`otlp` is not among metrics.exporters"
+            }
+            ["traces", "ratio"] if !samples_by(&["traceidratio", "keep_errors"]) => {
+                "traces.sampler is neither `traceidratio` nor `keep_errors`"
+            }
+            ["traces", "rate"] if !samples_by(&["ratelimited"]) => {
+                "traces.sampler is not `ratelimited`"
+            }
+            ["traces", "slow"] | ["traces", "held", ..] if !samples_by(&["keep_errors"]) => {
+                "traces.sampler is not `keep_errors`"
             }
             ["traces", "otlp", ..] if !sends_spans => {
                 "`otlp` is not among traces.exporters, and no endpoint is set"

@@ -69,7 +69,7 @@ impl Settings {
     #[must_use]
     pub fn read_env(env: &Env, problems: &mut Vec<Problem>) -> Self {
         let mut settings = Self::default();
-        let mut own = Own { env, known: Vec::new(), problems: Vec::new() };
+        let mut own = Own { env, known: Vec::new(), renamed: Vec::new(), problems: Vec::new() };
         own.all(&mut settings);
         own.peers(&mut settings);
         own.unknown();
@@ -234,6 +234,8 @@ fn each_variable(
 struct Own<'e> {
     env: &'e Env,
     known: Vec<String>,
+    /// Settings whose variable others have named: what ours would be, and which it is.
+    renamed: Vec<(String, &'static str)>,
     problems: Vec<Problem>,
 }
 
@@ -254,6 +256,7 @@ impl Own<'_> {
             }
             Variable::Standard(names, _) => {
                 self.known.extend(names.iter().map(|name| (*name).to_owned()));
+                self.renamed.extend(names.first().map(|name| (path.variable(), *name)));
             }
         });
     }
@@ -351,9 +354,11 @@ impl Own<'_> {
             if known.contains(&name.as_str()) || is_kubernetes(&name) {
                 continue;
             }
-            let problem = match did_you_mean(&name, known.iter().copied()) {
-                Some(meant) => format!("is not known{meant}"),
-                None => "is not known; unset it".to_owned(),
+            let renamed = self.renamed.iter().find(|(ours, _)| *ours == name);
+            let problem = match (renamed, did_you_mean(&name, known.iter().copied())) {
+                (Some((_, variable)), _) => format!("is not known; that setting is {variable}"),
+                (None, Some(meant)) => format!("is not known{meant}"),
+                (None, None) => "is not known; unset it".to_owned(),
             };
             let source = Source::Variable(name.as_str().into());
             self.problems.push(Problem { source, key: name, problem });

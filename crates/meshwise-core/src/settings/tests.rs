@@ -137,6 +137,16 @@ fn variables_of_ours_are_strict() {
             "MESHWISE_LOG_FORMT is not known; did you mean `MESHWISE_LOG_FORMAT`?",
         ),
         (
+            "MESHWISE_LOG_FILTER",
+            "debug",
+            "MESHWISE_LOG_FILTER is not known; that setting is RUST_LOG",
+        ),
+        (
+            "MESHWISE_TRACES_RATIO",
+            "0.1",
+            "MESHWISE_TRACES_RATIO is not known; that setting is OTEL_TRACES_SAMPLER_ARG",
+        ),
+        (
             "MESHWISE_LOG_QUEUE",
             "8",
             "MESHWISE_LOG_QUEUE is `8`; allowed: a size with its unit, such as \"64KiB\" or \"8MiB\", from 256KiB to 1024GiB",

@@ -304,9 +304,10 @@ fn kept(env: &Env) -> Result<(Option<Value>, Option<Duration>), EnvError> {
     Ok(kept.unwrap_or_default())
 }
 
-/// The sampler's own argument says more than the variable for all.
+/// The sampler's own argument says more than the variable for all; it counts as used where the sampler
+/// takes one.
 pub(super) fn sampler_slow(env: &Env, names: Names, kind: &SettingKind) -> Read {
-    for name in names {
+    for name in &names[1..] {
         let _used = env.get(name);
     }
     if sampler_word(env).as_deref() == Some("keep_errors")

@@ -49,6 +49,30 @@ fn what_was_not_asked_for_yet_is_not_called_unused() {
     both(&[("OTEL_BSP_MAX_QUEUE_SIZE", "0")], "OTEL_BSP_MAX_QUEUE_SIZE is `0`");
 }
 
+/// One that no sampler takes is not used: all traces are recorded, and the operator believes in a tenth.
+#[test]
+fn a_sampler_s_argument_is_used_by_the_samplers_that_take_one() {
+    const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+    let with = |sampler: Option<&str>, argument: &str| {
+        let mut env = vec![(ARGUMENT, argument), ("OTEL_PAPYRUS", "1")];
+        env.extend(sampler.map(|sampler| ("OTEL_TRACES_SAMPLER", sampler)));
+        refused(&env, |_| {})
+    };
+    for sampler in [None, Some("always_on"), Some("parentbased_always_off")] {
+        let error = with(sampler, "0.1");
+        assert!(error.contains(&format!("{ARGUMENT} is set and not used")), "{sampler:?}: {error}");
+    }
+    for (sampler, argument) in [
+        ("traceidratio", "0.1"),
+        ("parentbased_ratelimited", "10"),
+        ("keep_errors", "0.1"),
+        ("keep_errors", "2s"),
+    ] {
+        let error = with(Some(sampler), argument);
+        assert!(!error.contains(ARGUMENT) && error.contains("OTEL_PAPYRUS"), "{sampler}: {error}");
+    }
+}
+
 #[test]
 fn mistakes_of_code_and_operator_are_one_error_without_strict_too() {
     let mut settings = Settings::default();

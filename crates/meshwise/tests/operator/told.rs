@@ -43,7 +43,7 @@ async fn one_start_names_what_is_wrong_wherever_it_stands() {
 /// What is set of an output or exporter that is not switched on looks like settings in force.
 #[tokio::test]
 async fn what_is_set_and_does_nothing_is_told() {
-    const OFF: [(&str, &str, &str); 8] = [
+    const OFF: [(&str, &str, &str); 12] = [
         ("log.file", "path = \"/tmp/orders.log\"", "log.outputs"),
         ("log.fluent", "tag = \"orders\"", "log.outputs"),
         ("log.bulk", "urls = [\"http://127.0.0.1:1\"]", "log.outputs"),
@@ -52,6 +52,10 @@ async fn what_is_set_and_does_nothing_is_told() {
         ("log.otlp", "endpoint = \"http://127.0.0.1:1\"", "log.exporters"),
         ("metrics", "export_interval = \"5s\"", "metrics.exporters"),
         ("traces.otlp", "timeout = \"5s\"", "traces.exporters"),
+        ("traces", "ratio = 0.1", "`traceidratio`"),
+        ("traces", "rate = 10", "`ratelimited`"),
+        ("traces", "slow = \"1s\"", "`keep_errors`"),
+        ("traces.held", "traces = 100", "`keep_errors`"),
     ];
     let told = |text: &str, env: &[(&str, &str)]| {
         let (config, lines) = (File::new(text), LogLines::new());
@@ -74,6 +78,9 @@ async fn what_is_set_and_does_nothing_is_told() {
         "[traces.otlp]\ntimeout = \"5s\"\nendpoint = \"http://127.0.0.1:1\"",
         "[log.otlp]\ntimeout = \"5s\"\nlogs_endpoint = \"http://127.0.0.1:1/v1/logs\"",
         "[metrics]\nexport_interval = \"5s\"\nexporters = [\"otlp\"]",
+        "[traces]\nratio = 0.1\nsampler = \"traceidratio\"",
+        "[traces]\nrate = 10\nsampler = \"parentbased_ratelimited\"",
+        "[traces]\nratio = 0.1\nslow = \"1s\"\nheld.traces = 100\nsampler = \"keep_errors\"",
     ] {
         assert_eq!(told(text, &[("OTEL_BLRP_SCHEDULE_DELAY", "1")]), [""; 0], "{text}");
     }
