@@ -254,8 +254,8 @@ impl Context {
         for stray in &loaded.strays {
             self.out.note(format_args!("ignored {stray}, which is no document"));
         }
-        let Loaded { dictionary, unread, services, newest, .. } = loaded;
-        Ok(Opened { store, name, dictionary, damage, unread, services, newest })
+        let Loaded { dictionary, unread, services, newest, no_policy, .. } = loaded;
+        Ok(Opened { store, name, dictionary, damage, unread, services, newest, no_policy })
     }
 
     /// Writes an answer out of a dictionary. Where that is damaged, JSON says so in `damage`, and
@@ -278,6 +278,9 @@ impl Context {
             damage: &'a [String],
         }
         let damage = opened.damage.as_slice();
+        if let Some(error) = &opened.no_policy {
+            self.out.warning(format_args!("the policy counts for nothing in this answer: {error}"));
+        }
         self.out.either(&AnswerAndDamage { value, damage }, human)?;
         if !damage.is_empty() {
             self.out.warning(format_args!(
@@ -315,9 +318,19 @@ pub(crate) struct Opened {
     pub services: usize,
     /// The number of each one's newest document, read or not.
     pub newest: BTreeMap<String, u64>,
+    /// What is wrong with the organisation's policy; see [`judged`](Self::judged).
+    pub no_policy: Option<StoreError>,
 }
 
 impl Opened {
+    /// Proves that the dictionary can be judged by.
+    ///
+    /// # Errors
+    /// `Undetermined` if the organisation's policy cannot be read: what it forbids must not pass.
+    pub(crate) fn judged(mut self) -> Result<Self, Failure> {
+        self.no_policy.take().map_or(Ok(self), |error| Err(error.into_failure()))
+    }
+
     /// Returns the exit code; [`Exit::Undetermined`] where the dictionary is damaged.
     #[must_use]
     pub(crate) fn or_undetermined(&self, exit: Exit) -> Exit {

@@ -112,6 +112,18 @@ pub(crate) struct Loaded {
     pub newest: BTreeMap<String, u64>,
     /// Objects that are no documents, named for people.
     pub strays: Vec<String>,
+    /// What is wrong with the organisation's policy: the dictionary has none, and nothing can be judged.
+    pub no_policy: Option<StoreError>,
+}
+
+impl Loaded {
+    /// Returns the dictionary, to judge by.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if the policy cannot be read: what it forbids must not pass.
+    pub(crate) fn judged(self) -> Result<Dictionary, StoreError> {
+        self.no_policy.map_or(Ok(self.dictionary), Err)
+    }
 }
 
 /// Reads the whole dictionary.
@@ -160,11 +172,11 @@ pub(crate) fn load(store: &Store, out: &Output) -> Result<Loaded, StoreError> {
     }
     let dictionary = Dictionary::from_documents(documents)
         .map_err(|error| StoreError::Damaged(format!("{}: {error}", store.location())))?;
-    let dictionary = dictionary.with_policy(policy(store)?);
+    let (dictionary, no_policy) = under_policy(dictionary, store)?;
     let services = listing.services.len();
     let newest =
         listing.services.into_iter().map(|(name, sequence)| (name, sequence.head)).collect();
-    Ok(Loaded { dictionary, damage, unread, services, newest, strays: listing.strays })
+    Ok(Loaded { dictionary, damage, unread, services, newest, strays: listing.strays, no_policy })
 }
 
 /// Reads the newest documents that an answer needs, and no others. Their digests are proven; that they
@@ -203,17 +215,30 @@ pub(crate) fn load_heads(store: &Store, need: &Need, out: &Output) -> Result<Loa
             Err(error) => return Err(error),
         }
     }
-    let dictionary = Dictionary::from_heads(heads).with_policy(policy(store)?);
+    let (dictionary, no_policy) = under_policy(Dictionary::from_heads(heads), store)?;
     let services = listing.services.len();
     let newest =
         listing.services.into_iter().map(|(name, sequence)| (name, sequence.head)).collect();
-    Ok(Loaded { dictionary, damage, unread, services, newest, strays: listing.strays })
+    Ok(Loaded { dictionary, damage, unread, services, newest, strays: listing.strays, no_policy })
+}
+
+/// Puts a dictionary under the organisation's policy. What is wrong with that, or newer than this release,
+/// stops only the answers that need it.
+fn under_policy(
+    dictionary: Dictionary,
+    store: &Store,
+) -> Result<(Dictionary, Option<StoreError>), StoreError> {
+    match policy(store) {
+        Ok(policy) => Ok((dictionary.with_policy(policy), None)),
+        Err(error) if error.is_damage() => Ok((dictionary, Some(error))),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the organisation's policy; the default where there is none.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] when it is not valid: what it forbids must not pass.
+/// [`StoreError::Damaged`] when it is not valid.
 pub(crate) fn policy(store: &Store) -> Result<Policy, StoreError> {
     let Some(bytes) = store.read_file(POLICY)? else { return Ok(Policy::default()) };
     let name = store.location().join(POLICY);

@@ -117,7 +117,7 @@ pub(crate) fn run(options: &NotifyOptions, context: &mut Context) -> Result<Exit
             Since::Document { service: provider.clone().unwrap_or_default(), seq }
         }
         Some(Given::Moment(moment)) => Since::Moment(moment),
-        None => Since::Cursor(cursor(options, &opened.dictionary, today)?),
+        None => Since::Cursor(cursor(options, &opened.dictionary, today, context)?),
     };
     let mut found = notices(&opened.dictionary, &since, provider.as_deref(), today)
         .or_exit(Exit::Undetermined)?;
@@ -135,7 +135,10 @@ pub(crate) fn run(options: &NotifyOptions, context: &mut Context) -> Result<Exit
         // What could not be read may hold news: the next run looks again.
         if opened.damage.is_empty() {
             let text = serde_json::to_string_pretty(&Cursor::of(&opened.dictionary, today))?;
-            files::replace(file, text.as_bytes())?;
+            files::replace(file, text.as_bytes()).map_err(|error| {
+                let message = format!("cannot write {}: {error}", file.display());
+                Failure::message(Exit::Usage, message)
+            })?;
         }
     }
     let document = report::document(&since, today, &found, deliveries.as_deref());
@@ -149,11 +152,24 @@ fn cursor(
     options: &NotifyOptions,
     dictionary: &Dictionary,
     today: Date,
+    context: &mut Context,
 ) -> Result<Cursor, Failure> {
-    let Some(file) = options.since_state.as_ref().filter(|file| file.exists()) else {
-        return Ok(Cursor::of(dictionary, today));
+    let Some(file) = &options.since_state else { return Ok(Cursor::of(dictionary, today)) };
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            context.out.note(format_args!(
+                "{} is not there yet: what the dictionary says now counts as told, and the next run tells \
+                 what is new",
+                file.display()
+            ));
+            return Ok(Cursor::of(dictionary, today));
+        }
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", file.display());
+            return Err(Failure::message(Exit::Usage, message));
+        }
     };
-    let bytes = std::fs::read(file)?;
     serde_json::from_slice(&bytes)
         .map_err(|error| {
             anyhow::Error::new(error).context(format!("{} is damaged", file.display()))

@@ -119,7 +119,9 @@ fn a_cursor_tells_what_is_new_whatever_it_is_dated() {
         assert_eq!(output.status.code(), Some(code), "{told}");
         told
     };
-    assert!(ask(0).contains("nothing changed"), "the first run begins");
+    let begun = ask(0);
+    assert!(begun.contains("nothing changed"), "the first run begins");
+    assert!(begun.contains("state.json is not there yet"), "and says so: {begun}");
     // Published on a branch long ago, and merged now.
     let first = Document::from_json(
         &std::fs::read(place.path().join("services/auth/1.json")).expect("there"),
@@ -133,6 +135,22 @@ fn a_cursor_tells_what_is_new_whatever_it_is_dated() {
     // What was seen and is gone is noticed.
     std::fs::remove_file(place.path().join(second.path())).expect("removed");
     assert!(ask(3).contains("document 2 of auth was seen before"));
+    let folder = place.notify(&["--since-state", "services"]);
+    let told = String::from_utf8_lossy(&folder.stderr);
+    assert_eq!(folder.status.code(), Some(2), "{told}");
+    assert!(told.contains("cannot read services"), "{told}");
+}
+
+#[test]
+fn what_a_provider_notes_stays_under_its_notice() {
+    let notes = "notes = \"one\\nteam-other\\n  orders needs nothing\"\n";
+    let place = Place::new(&[
+        ("2026-01-01", auth("", "")),
+        ("2026-01-02", caller("orders", "team-checkout", "1.1")),
+        ("2026-01-03", auth(&format!("{DEPRECATED}{notes}"), "")),
+    ]);
+    let told = stdout(&place.notify(&["--since", "2026-01-02"]));
+    assert!(told.contains("\n    team-other\n      orders needs nothing\n"), "{told}");
 }
 
 #[test]

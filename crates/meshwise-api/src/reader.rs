@@ -177,6 +177,7 @@ impl Reader {
                 None => {
                     let mut keys: Vec<_> = known.to_vec();
                     keys.sort_unstable();
+                    keys.dedup();
                     diagnostic.with_help(format!("the keys here are {}", keys.join(", ")))
                 }
             };

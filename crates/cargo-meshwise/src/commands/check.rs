@@ -149,7 +149,8 @@ fn open(
     }
     let offline = OpenOptions { offline: options.offline, ..OpenOptions::default() };
     match context.open_heads(&offline, need) {
-        Ok(mut opened) => {
+        Ok(opened) => {
+            let mut opened = opened.judged()?;
             opened.hold_to(lock, &mut context.out);
             Ok(Some(opened))
         }

@@ -63,7 +63,7 @@ pub(crate) fn run(options: &LockOptions, context: &mut Context) -> Result<Exit, 
         Err(failure) => return Err(failure),
     };
     let open = OpenOptions { offline: options.offline, ..OpenOptions::default() };
-    let mut opened = context.open_heads(&open, &Need::of(&declaration))?;
+    let mut opened = context.open_heads(&open, &Need::of(&declaration))?.judged()?;
     // Who says --update wants what the dictionary says now.
     opened.hold_to(previous.as_ref().filter(|_| !options.update), &mut context.out);
     let as_of = opened.store.as_of().unwrap_or(now);

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Context, note_uncommitted};
 use crate::{
-    contract, dictionary,
+    contract,
+    dictionary::{self, Loaded},
     exit::{Exit, Failure},
     impact::impact,
     judge,
@@ -149,8 +150,8 @@ fn once(
     let need = Need::of(declaration);
     let need = before.iter().fold(need, |need, before| need.and(before.declaration()));
     let around = dictionary::load_heads(store, &need, &context.out)
-        .map_err(StoreError::into_failure)?
-        .dictionary;
+        .and_then(Loaded::judged)
+        .map_err(StoreError::into_failure)?;
     let today = if options.dry_run { context.today()? } else { now.date() };
     let contracts = contract::Judge {
         store,

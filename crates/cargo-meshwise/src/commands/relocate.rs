@@ -85,7 +85,7 @@ pub(crate) fn rename(options: &RenameOptions, context: &mut Context) -> Result<E
         let message = format!("{new:?} cannot be the new name of {old}");
         return Err(Failure::message(Exit::Usage, message));
     }
-    let opened = context.open_heads(&OpenOptions::default(), &Need::of(&declaration))?;
+    let opened = context.open_heads(&OpenOptions::default(), &Need::of(&declaration))?.judged()?;
     let head =
         |service: &str| dictionary::head(&opened.store, service).map_err(StoreError::into_failure);
     let Some(before) = head(&old)? else {

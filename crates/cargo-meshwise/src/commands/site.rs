@@ -8,7 +8,7 @@ use meshwise_api::Date;
 use super::Context;
 use crate::{
     environment::Environment,
-    exit::{Exit, Failure, OrExit as _},
+    exit::{Exit, Failure},
     site::Site,
     store::{Store, StoreError},
     tested::Tested,
@@ -54,7 +54,10 @@ pub(crate) fn run(options: &SiteOptions, context: &mut Context) -> Result<Exit, 
     let (dictionary, store) = (&opened.dictionary, &opened.store);
     let is_whole = opened.unread.is_empty();
     let site = Site { is_whole, dictionary, store, environments, tested, today };
-    let written = site.write(&options.folder).or_exit(Exit::Usage)?;
+    let written = site.write(&options.folder).map_err(|error| {
+        let folder = options.folder.display();
+        Failure::message(Exit::Usage, format!("cannot write pages into {folder}: {error}"))
+    })?;
     context.answer(&opened, Exit::Ok, &written, |out| {
         let file = options.folder.join("index.html");
         out.line(format_args!("wrote {} pages; open {}", written["pages"], file.display()))

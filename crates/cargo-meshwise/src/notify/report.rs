@@ -73,7 +73,10 @@ fn one(notice: &Notice) -> String {
         out += &format!("    see {migration}\n");
     }
     for text in [&notice.notes, &notice.publication].into_iter().flatten() {
-        out += &format!("    {text}\n");
+        // Each line stands under its notice: it is no other one's, whatever it says.
+        for line in text.lines() {
+            out += &format!("    {line}\n");
+        }
     }
     if let Some(owner) = &notice.provider_owner {
         out += &format!("    questions: {owner}\n");

@@ -85,7 +85,14 @@ fn an_organisation_has_the_last_word() {
     run(&place, 0, "lock", "shop");
     assert!(place.read("shop/api.lock").contains("announced-end = \"deny\""));
     place.write("dictionary/policy.toml", "schema = 1\nmin-deprecation-day = 180\n");
-    says(&run(&place, 3, "check", "shop"), "min-deprecation-days");
+    for judged in ["check", "lock", "publish"] {
+        says(&run(&place, 3, judged, "shop"), "min-deprecation-days");
+    }
+    // A key that a newer release knows looks the same: it stops no answer that is not judged by it.
+    for told in ["graph", "who-uses pay", "changelog pay", "notify --since 2026-01-01", "index"] {
+        run(&place, 0, told, "shop");
+    }
+    says(&run(&place, 0, "graph", "shop"), "the policy counts for nothing in this answer");
 }
 
 #[test]

@@ -259,10 +259,8 @@ fn compact_date(text: &str) -> Result<u64, VersionFlaw> {
 
 /// Reads a number as it is counted: without sign or leading zeros.
 fn number(text: &str) -> Result<u64, VersionFlaw> {
-    if text.len() > 1 && text.starts_with('0') {
-        return Err(VersionFlaw::LeadingZero);
-    }
-    digits(text)
+    let number = digits(text)?;
+    if text.len() > 1 && text.starts_with('0') { Err(VersionFlaw::LeadingZero) } else { Ok(number) }
 }
 
 fn digits(text: &str) -> Result<u64, VersionFlaw> {

@@ -96,6 +96,7 @@ fn what_is_not_of_the_scheme_is_refused_with_a_reason() {
         (Scheme::Semver, "1.01.0"),
         (Scheme::MainMinor, "1"),
         (Scheme::MainMinor, "1.2.3"),
+        (Scheme::MainMinor, "1.0.0"),
         (Scheme::MainMinor, "v1.1"),
         (Scheme::MainMinor, "1.01"),
         (Scheme::MainMinor, "1.+1"),
