@@ -7,6 +7,7 @@ use crate::{
     method,
     operations::Operations,
 };
+use http::HeaderValue;
 use meshwise_core::{Service, propagation::Propagators};
 use meshwise_metrics::{
     Metrics, SharedRecorder,
@@ -67,6 +68,13 @@ impl Texts {
         Self(LabelGuard::detached(MAX_TEXTS))
     }
 
+    /// Shares what a header says; `None` if it is no text.
+    #[inline]
+    pub(crate) fn share_header(&self, header: &HeaderValue) -> Option<Value> {
+        let known = self.0.known_bytes(header.as_bytes()).map(Value::from);
+        known.or_else(|| header.to_str().ok().map(|text| self.share(text)))
+    }
+
     pub(crate) fn share(&self, text: &str) -> Value {
         let shared = self.0.intern(text);
         if *shared == *text { shared.into() } else { text.to_owned().into() }
@@ -86,6 +94,7 @@ pub(crate) struct Instruments {
 
 impl Instruments {
     /// Counts a call that was served, a gRPC one under the method that a handler has proved.
+    #[inline]
     pub(crate) fn served(
         &self,
         own: &str,
@@ -254,6 +263,10 @@ mod tests {
         assert!(shared(&texts.share("orders")));
         let inside = allocation_counter::measure(|| drop(texts.share("orders")));
         assert_eq!(inside.count_total, 0);
+        let header = |bytes| texts.share_header(&HeaderValue::from_bytes(bytes).unwrap());
+        assert!(shared(&header(b"orders").unwrap()));
+        assert_eq!(header(b"agent"), Some("agent".into()));
+        assert_eq!(header(b"\xff"), None);
         // Strangers may send any number of hosts, of any length.
         let long = "x".repeat(10_000);
         assert_eq!(texts.share(&long).as_str(), long);

@@ -57,8 +57,16 @@ impl LabelGuard {
     /// Returns `value` if it is one of those that are told apart already.
     #[must_use]
     pub fn known(&self, value: &str) -> Option<Arc<str>> {
+        self.known_bytes(value.as_bytes())
+    }
+
+    /// Returns the value that has these bytes if it is one of those that are told apart already: such bytes
+    /// need not be looked through for what is no text.
+    #[must_use]
+    #[inline]
+    pub fn known_bytes(&self, value: &[u8]) -> Option<Arc<str>> {
         let values = &self.0.values;
-        values.get(values.hash(&value), |known| &**known == value).map(Arc::clone)
+        values.get(values.hash(&value), |known| known.as_bytes() == value).map(Arc::clone)
     }
 
     /// Returns `value`, or `_other` if there are too many values or this one is too long.
@@ -66,7 +74,7 @@ impl LabelGuard {
     pub fn intern(&self, value: &str) -> Arc<str> {
         let inner = &*self.0;
         if value.len() <= MAX_VALUE {
-            let hash = inner.values.hash(&value);
+            let hash = inner.values.hash(&value.as_bytes());
             let known =
                 inner.values.get_or_insert(hash, |known| &**known == value, || Arc::from(value));
             if let Some(known) = known {
@@ -107,6 +115,8 @@ mod tests {
         assert_eq!(guard.known("a"), None);
         let (first, second) = (guard.intern("a"), guard.clone().intern("a"));
         assert_eq!(guard.known("a").as_deref(), Some("a"));
+        assert_eq!(guard.known_bytes(b"a").as_deref(), Some("a"));
+        assert_eq!(guard.known_bytes(b"\xff"), None);
         assert!(Arc::ptr_eq(&first, &second));
         let outside = allocation_counter::measure(|| {
             let _ = (guard.intern("a"), guard.intern("b"));

@@ -76,8 +76,8 @@ pub(super) fn server<B>(
     list.set(names::SERVER_ADDRESS, host);
     list.set(names::SERVER_PORT, port.flatten().map(i64::from));
     list.set(names::CLIENT_ADDRESS, client_address(config, request).map(|ip| ip.to_string()));
-    let agent = agent.and_then(|agent| agent.to_str().ok());
-    list.set(names::USER_AGENT_ORIGINAL, agent.map(|agent| texts.share(agent)));
+    let agent = agent.and_then(|agent| texts.share_header(agent));
+    list.set(names::USER_AGENT_ORIGINAL, agent);
     list.set(names::CLIENT_SERVICE_NAME, caller.cloned());
     list.0
 }

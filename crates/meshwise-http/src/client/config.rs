@@ -98,6 +98,7 @@ impl ClientConfig {
     }
 
     /// Counts a call that was made, a gRPC one under its method.
+    #[inline]
     pub(crate) fn count(
         &self,
         metrics: &Instruments,
