@@ -6,7 +6,7 @@ use pin_project_lite::pin_project;
 use std::{
     fmt::{self, Display},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 pin_project! {
@@ -68,12 +68,11 @@ where
         let polled = inner.as_mut().poll_frame(cx);
         let cost = entered.and_then(Entered::leave);
         running.end(cost);
-        if let Some(call) = this.call.get_mut() {
-            call.awaits(polled.is_pending());
-        }
-        let frame = ready!(polled);
-        if let Some(call) = this.call.get_mut() {
-            let ended = match &frame {
+        let Some(call) = this.call.get_mut() else { return polled };
+        call.awaits(polled.is_pending());
+        // Looked at where it is: a frame that is handed on is moved.
+        if let Poll::Ready(frame) = &polled {
+            let ended = match frame {
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
                         call.data(data);
@@ -106,7 +105,7 @@ where
                 this.call.clear();
             }
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

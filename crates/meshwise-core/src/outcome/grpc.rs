@@ -77,7 +77,9 @@ impl GrpcCode {
     /// [`GrpcCode::Unknown`] if it is no number as gRPC writes it.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        headers.get(&GRPC_STATUS).map(Self::from_value)
+        // Trailers are few: to look at their names is cheaper than to hash this one.
+        let said = headers.iter().find(|(name, _)| **name == GRPC_STATUS);
+        said.map(|(_, value)| Self::from_value(value))
     }
 
     /// Reads the code that an answer's head says, and tells whether it is in `grpc-status`. An answer that

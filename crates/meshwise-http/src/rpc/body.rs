@@ -16,7 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 pin_project! {
@@ -39,20 +39,22 @@ impl<B: Body<Error: 'static>> Body for CountedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
-        let frame = ready!(this.inner.poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
+        let polled = this.inner.poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
                     this.messages.frame(data);
                     this.seen.set(this.messages);
                 }
             }
-            Some(Err(error)) if says_that_caller_left(this.classifier.faults().of(error)) => {
+            Poll::Ready(Some(Err(error)))
+                if says_that_caller_left(this.classifier.faults().of(error)) =>
+            {
                 this.seen.0.caller_left.store(true, Relaxed);
             }
             _ => {}
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
