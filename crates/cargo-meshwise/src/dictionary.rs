@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use meshwise_api::{Dictionary, Document, DocumentError, Policy};
+use meshwise_core::internal::error_chain;
 
 use crate::{
     output::{Output, Progress},
@@ -32,13 +33,7 @@ pub(crate) fn parse(store: &Store, key: &Key, bytes: &Bytes) -> Result<Document,
         if let DocumentError::Newer(what) = &error {
             return StoreError::Newer(store.name_of(key), what.clone());
         }
-        let mut why = error.to_string();
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(source) = cause.source() {
-            why = format!("{why}: {source}");
-            cause = source;
-        }
-        damaged(store, key, &why)
+        damaged(store, key, &error_chain(&error))
     })?;
     if document.service() != key.service() || document.seq() != key.seq() {
         let why =

@@ -38,7 +38,7 @@ pub(crate) use deliver::{Delivery, deliver};
 pub(crate) use deliver::{Post, Posted, Refusal, attempt};
 pub(crate) use notices::{Notice, Since, SinceError, notices};
 #[cfg(feature = "http")]
-pub(crate) use webhook::{Webhook, retry_after};
+pub(crate) use webhook::Webhook;
 
 /// The options of `notify`.
 #[derive(Debug, Args)]

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use meshwise_api::{ApiId, Date, Dictionary, Transport};
+use meshwise_core::internal::error_chain;
 
 use crate::{
     commands::Context,
@@ -97,7 +98,8 @@ pub(crate) fn run(options: &RemovalOptions, context: &mut Context) -> Result<Exi
     let progress = context.out.progress("asking who calls it", 0);
     let usage = usage(options, by_request, context.clock()?.to_unix_seconds())?;
     drop(progress);
-    let decision = decide(planned, today, dependants, usage.as_ref().map_err(causes_of));
+    let decision =
+        decide(planned, today, dependants, usage.as_ref().map_err(|error| error_chain(error)));
     let exit = match decision.answer {
         Answer::Yes => Exit::Ok,
         Answer::No => Exit::Violation,
@@ -182,16 +184,6 @@ fn ask(
 #[cfg(not(feature = "http"))]
 fn ask(_: &RemovalOptions, _: &str, _: i64, _: bool) -> Result<Result<Usage, UsageError>, Failure> {
     Err(Failure::message(Exit::Usage, "built without the feature `http`; give --usage FILE"))
-}
-
-fn causes_of(error: &UsageError) -> String {
-    let mut text = error.to_string();
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        text = format!("{text}: {source}");
-        cause = source;
-    }
-    text
 }
 
 /// Reads `LABEL=VALUE`, the label as Prometheus allows it.

@@ -81,17 +81,23 @@ pub fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
 /// it (RFC 9110, section 8.3.1).
 #[must_use]
 pub fn begins_with_type(content_type: Option<&HeaderValue>, media_type: &str) -> bool {
-    content_type
-        .and_then(|value| value.as_bytes().split_at_checked(media_type.len()))
-        .filter(|(begin, _)| is_same_type(begin, media_type.as_bytes()))
-        .is_some_and(|(_, rest)| matches!(rest.first(), None | Some(b';' | b' ' | b'\t')))
+    let rest = behind_type(content_type, media_type);
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b';' | b' ' | b'\t')))
 }
 
-/// Compares two media types of the same length. Most of those that differ differ in the last letter.
+/// Returns what stands behind a media type, which is written in any case, if a `content-type` begins with it.
 #[inline]
-pub(crate) fn is_same_type(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn behind_type<'v>(
+    value: Option<&'v HeaderValue>,
+    media_type: &str,
+) -> Option<&'v [u8]> {
+    let (begin, rest) = value?.as_bytes().split_at_checked(media_type.len())?;
+    // Most types of one length that differ differ in the last letter.
     let last = |name: &[u8]| name.last().map(u8::to_ascii_lowercase);
-    last(one) == last(other) && (one == other || one.eq_ignore_ascii_case(other))
+    let media_type = media_type.as_bytes();
+    let same = last(begin) == last(media_type)
+        && (begin == media_type || begin.eq_ignore_ascii_case(media_type));
+    same.then_some(rest)
 }
 
 #[cfg(test)]

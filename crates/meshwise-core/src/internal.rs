@@ -5,6 +5,7 @@ pub mod bounded;
 pub mod cache_padded;
 pub mod catalogue;
 pub mod clock;
+mod errors;
 pub mod files;
 pub mod header_bytes;
 pub mod messages;
@@ -14,6 +15,7 @@ pub mod queue;
 mod queue_tests;
 pub mod queued;
 pub mod random;
+pub(crate) mod retry_after;
 pub mod spares;
 pub mod swar;
 mod sync;
@@ -22,6 +24,10 @@ pub mod told;
 pub mod wire;
 pub mod within;
 
+pub use self::{
+    errors::{error_chain, error_sources},
+    retry_after::retry_after,
+};
 pub use crate::{
     call::SPAN_TARGET,
     deadline::{format_grpc_timeout, parse_grpc_timeout, parse_millis, read_timeouts},
@@ -29,9 +35,6 @@ pub use crate::{
     headers::{HeaderFilter, begins_with_type, is_event_stream},
     limits::{Entered, Limits, Passed},
     losses::LossCounters,
-    outcome::{
-        kind::{error_chain, status_text},
-        retry_after::retry_after,
-    },
+    outcome::kind::status_text,
     redaction::{REDACTED, REDACTED_IN_URL},
 };

@@ -33,6 +33,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod backoff;
 mod call;
 mod deadline;
 mod env;
@@ -49,6 +50,7 @@ mod resource;
 pub mod settings;
 mod trace;
 
+pub use backoff::Backoff;
 #[doc(hidden)]
 pub use call::AnswerTells;
 pub use call::{ApiVersion, Attempt, CallInfo, RequestId, VerifiedCaller};

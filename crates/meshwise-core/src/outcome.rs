@@ -19,6 +19,6 @@ pub use refused::Rule;
 pub(crate) use self::{
     end::CallEnd,
     grpc::GrpcCode,
-    kind::{ErrorType, Outcome, Protocol, error_chain},
+    kind::{ErrorType, Outcome, Protocol},
     refused::Refused,
 };

@@ -1,6 +1,6 @@
 //! Trying a message again, and setting it aside.
 
-use meshwise_core::internal::random;
+use meshwise_core::Backoff;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// Says what to do with a message that could not be handled.
@@ -25,8 +25,7 @@ pub enum Retry {
 #[derive(Clone)]
 pub struct RetryConfig {
     attempts: u32,
-    first: Duration,
-    longest: Duration,
+    backoff: Backoff,
     budget: Option<Budget>,
 }
 
@@ -36,8 +35,7 @@ impl Default for RetryConfig {
     fn default() -> Self {
         Self {
             attempts: 5,
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(60),
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             budget: None,
         }
     }
@@ -54,8 +52,7 @@ impl RetryConfig {
     /// Sets the first wait, and the longest, which the first is cut to.
     #[must_use]
     pub fn with_backoff(mut self, first: Duration, longest: Duration) -> Self {
-        self.first = first.min(longest);
-        self.longest = longest;
+        self.backoff = Backoff::new(first.min(longest), longest);
         self
     }
 
@@ -74,16 +71,14 @@ impl RetryConfig {
             return Retry::DeadLetter;
         }
         match &self.budget {
-            Some(budget) if !budget() => Retry::After(self.longest),
+            Some(budget) if !budget() => Retry::After(self.backoff.max),
             _ => Retry::After(self.backoff(attempts_before)),
         }
     }
 
     /// Returns a wait after so many failures.
     pub(crate) fn backoff(&self, failures_before: u32) -> Duration {
-        let doubled = 2_u32.saturating_pow(failures_before.min(31));
-        let most = self.first.saturating_mul(doubled).min(self.longest);
-        random::part_of(most)
+        self.backoff.wait(failures_before.saturating_add(1))
     }
 }
 
@@ -91,8 +86,7 @@ impl fmt::Debug for RetryConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryConfig")
             .field("attempts", &self.attempts)
-            .field("first", &self.first)
-            .field("longest", &self.longest)
+            .field("backoff", &self.backoff)
             .field("budget", &self.budget.is_some())
             .finish()
     }

@@ -41,7 +41,7 @@ use encode::Encoder;
 use futures_util::future::BoxFuture;
 use meshwise_core::{DropReason, Signal};
 use request::Accepted;
-use retry::{Backoff, Refusal};
+use retry::{Refusal, Waits};
 use tokio::time::Instant;
 
 /// Sends batches of one signal to a collector.
@@ -106,7 +106,7 @@ impl<E: Encode> Exporter<E> {
         body: &bytes::Bytes,
         terms: Terms<'_>,
     ) -> Result<Accepted, Refusal> {
-        let mut backoff = Backoff::default();
+        let mut backoff = Waits::default();
         loop {
             let refusal = match self.attempt(body.clone(), terms.deadline).await {
                 Ok(accepted) => return Ok(accepted),

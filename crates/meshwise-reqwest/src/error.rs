@@ -1,9 +1,12 @@
 //! What goes wrong, and what it means.
 
 use hyper_util::client::legacy::Error as PoolError;
-use meshwise_core::outcome::{Fault, FaultKind, Phase};
+use meshwise_core::{
+    internal::error_sources,
+    outcome::{Fault, FaultKind, Phase},
+};
 use meshwise_http::hyper_fault;
-use std::{error::Error as StdError, iter};
+use std::error::Error as StdError;
 
 /// Says why a call got no response, or its body broke off.
 pub type Error = reqwest::Error;
@@ -58,7 +61,7 @@ fn pinged_in_vain(error: &reqwest::Error) -> bool {
 }
 
 fn below(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    iter::successors(error.source(), |&error| error.source()).take(32)
+    error_sources(error).skip(1)
 }
 
 fn of_pool(error: &PoolError) -> Option<Fault> {

@@ -99,7 +99,7 @@ pub use guard::{AllGuards, CallKind, Plan, RequestKind};
 pub use guard::{AnyCalls, GuardLayer, Guarded, GuardedBody, GuardedFuture, HttpCalls};
 pub use handle::Handle;
 pub use hedge::{HedgeConfig, HedgeHandle};
-pub use meshwise_core::{Refused, outcome::Rule};
+pub use meshwise_core::{Backoff, Refused, outcome::Rule};
 pub use peer::{PeerBody, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig};
 #[doc(hidden)]
 pub use rate::{PerKey, RateKey};
@@ -112,14 +112,13 @@ pub use refusal::{
 };
 pub use registry::{Guards, PeerSnapshot, RateSnapshot, RetrySnapshot};
 pub use retry::{
-    AnyRetries, Backoff, HttpRetries, Idempotent, RetryBudget, RetryConfig, RetryHandle,
-    RetryVerdict,
+    AnyRetries, HttpRetries, Idempotent, RetryBudget, RetryConfig, RetryHandle, RetryVerdict,
 };
 #[doc(hidden)]
 pub use retry::{KeptRequest, ReplayBody, Withdrawal};
 #[doc(hidden)]
 pub use said::contradictions;
-pub use shed::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
+pub use shed::{ShedConfig, ShedHandle, ShedLayer};
 pub use timeout::{DeadlineConfig, TimeLimitHandle};
 
 #[cfg(doctest)]

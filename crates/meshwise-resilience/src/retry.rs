@@ -31,8 +31,8 @@ use crate::{
     names,
 };
 use meshwise_core::{
-    CallEnd,
-    internal::{Limits, random::part_of},
+    Backoff, CallEnd,
+    internal::Limits,
     outcome::{Health, RetryAfter, Retryable},
     settings::{RetrySettings, Size},
 };
@@ -119,7 +119,8 @@ impl RetryConfig {
     fn backoff(&self) -> Backoff {
         let said = &self.said.backoff;
         let base = said.base.or_none();
-        Backoff { base, max: config::at_most(&said.max, base), jitter: said.jitter.or_none() }
+        let backoff = Backoff::new(base, config::at_most(&said.max, base));
+        if said.jitter.or_none() { backoff } else { backoff.without_jitter() }
     }
 }
 
@@ -253,7 +254,11 @@ impl Retries {
         let RetryConfig { said, budget, incoming } = &config;
         config::check("retry", said.wrong())?;
         let backoff = config.backoff();
-        backoff.check()?;
+        if backoff.max < backoff.base {
+            let allowed = format!("at least retry.backoff.base ({:?})", backoff.base);
+            let max = format_args!("{:?}", backoff.max);
+            return Err(ConfigError::new("retry.backoff.max", max, allowed));
+        }
         let budget = budget.clone().unwrap_or_else(|| RetryBudget::of(said.budget.clone()));
         budget.feed();
         let attempts = if said.enabled.or(true) { said.attempts.or_none() } else { 1 };
@@ -349,73 +354,6 @@ impl Retries {
             Some(_) => return None,
         };
         tries.in_time(clock::exact().saturating_add(to_nanos(wait)))
-    }
-
-    pub(crate) fn refused(&self, tries: &Tries) {
-        if tries.made > 1 {
-            self.failure.increment(1);
-        }
-    }
-}
-
-/// Doubles the longest wait from try to try; the wait itself is a random part of it.
-///
-/// Full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015): callers that failed
-/// together do not come back together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct Backoff {
-    base: Duration,
-    max: Duration,
-    jitter: bool,
-}
-
-impl Backoff {
-    /// Begins with up to `base` before the first retry, and never waits longer than `max`.
-    pub const fn new(base: Duration, max: Duration) -> Self {
-        Self { base, max, jitter: true }
-    }
-
-    /// Waits exactly as long as it may: for tests, and where a single caller retries.
-    pub const fn without_jitter(mut self) -> Self {
-        self.jitter = false;
-        self
-    }
-
-    /// Returns the longest wait before the retry of this number (1 is the first).
-    fn longest(&self, retry: u32) -> Duration {
-        let doubled = 2_u32.saturating_pow(retry.saturating_sub(1));
-        self.base.saturating_mul(doubled).min(self.max)
-    }
-
-    /// Draws the wait before the retry of this number (1 is the first).
-    fn wait(&self, retry: u32) -> Duration {
-        let longest = self.longest(retry);
-        if self.jitter { part_of(longest) } else { longest }
-    }
-
-    /// Draws the wait before the retry of this number, where the peer asked for one by
-    /// `Retry-After`: that, and up to a fifth of it on top (the longest first wait, if that is
-    /// more), since all callers that it turned away were told the same. Never less than was asked; zero, as
-    /// a date that has passed, asks for nothing, and the wait is the usual one.
-    ///
-    /// gRPC's pushback is not for this: the client "must wait" as long as it says (proposal A6).
-    fn after_asked(&self, retry: u32, asked: Duration) -> Duration {
-        if asked.is_zero() {
-            return self.wait(retry);
-        }
-        if !self.jitter {
-            return asked;
-        }
-        asked.saturating_add(part_of((asked / 5).max(self.longest(1))))
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        if self.max >= self.base {
-            return Ok(());
-        }
-        let allowed = format!("at least retry.backoff.base ({:?})", self.base);
-        Err(ConfigError::new("retry.backoff.max", format_args!("{:?}", self.max), allowed))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use meshwise_core::{
     GrpcCode,
+    internal::error_sources,
     outcome::{Fault, FaultKind, Faults},
 };
 use meshwise_http::hyper_fault;
-use std::{error::Error, iter, sync::Arc};
+use std::{error::Error, sync::Arc};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
 /// Translates the errors of tonic and of what it is built on; `None` for every other, and for what
@@ -68,8 +69,7 @@ fn below(error: &(dyn Error + 'static)) -> Fault {
 /// Returns the code of a stream that the peer has reset ("Errors" in gRPC over HTTP/2). With
 /// `REFUSED_STREAM` the peer has not seen the call.
 fn reset_code(error: &(dyn Error + 'static)) -> Option<GrpcCode> {
-    let mut chain = iter::successors(Some(error), |&error| error.source()).take(32);
-    let h2 = chain.find_map(|error| error.downcast_ref::<h2::Error>())?;
+    let h2 = error_sources(error).find_map(|error| error.downcast_ref::<h2::Error>())?;
     if !(h2.is_reset() && h2.is_remote()) {
         return None;
     }

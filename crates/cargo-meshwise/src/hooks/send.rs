@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use meshwise_core::internal::{error_chain, retry_after};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
 use crate::{
     exit::{Exit, Failure, OrExit as _},
-    notify::{Post, Posted, Refusal, attempt, retry_after},
+    notify::{Post, Posted, Refusal, attempt},
     usage::web::{self, Web},
 };
 
@@ -67,11 +68,10 @@ impl Post for Receiver {
             .headers(self.headers.clone())
             .body(body.to_string());
         match self.web.send(request, MAX_ANSWER) {
-            Ok((head, _)) => Ok(Posted {
-                status: head.status,
-                retry_after: retry_after(&head.headers, std::time::SystemTime::now()),
-            }),
-            Err(error) => Err(Refusal(web::with_causes(&error))),
+            Ok((head, _)) => {
+                Ok(Posted { status: head.status, retry_after: retry_after(&head.headers) })
+            }
+            Err(error) => Err(Refusal(error_chain(&error))),
         }
     }
 }

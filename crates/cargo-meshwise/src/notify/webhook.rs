@@ -1,8 +1,9 @@
 //! Posting over HTTP.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use meshwise_core::internal::{error_chain, retry_after};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -58,11 +59,10 @@ impl Post for Webhook {
             request = request.header("x-meshwise-signature", signature);
         }
         match self.web.send(request, MAX_ANSWER) {
-            Ok((head, _)) => Ok(Posted {
-                status: head.status,
-                retry_after: retry_after(&head.headers, SystemTime::now()),
-            }),
-            Err(error) => Err(Refusal(web::with_causes(&error))),
+            Ok((head, _)) => {
+                Ok(Posted { status: head.status, retry_after: retry_after(&head.headers) })
+            }
+            Err(error) => Err(Refusal(error_chain(&error))),
         }
     }
 }
@@ -79,18 +79,6 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
         Sha256::new().chain_update(block.map(|byte| byte ^ pad)).chain_update(message).finalize()
     };
     hash(0x5c, &hash(0x36, message)).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Reads `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3). What cannot be read is not
-/// there.
-pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than fit are for ever.
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -114,25 +102,5 @@ mod tests {
         for (key, message, expected) in cases {
             assert_eq!(hmac(key, message), expected);
         }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let read = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_str(text).expect("a header"));
-            retry_after(&headers, now)
-        };
-        let seconds = |n| Some(Duration::from_secs(n));
-        assert_eq!(read("0"), seconds(0));
-        assert_eq!(read(" 120 "), seconds(120));
-        assert_eq!(read("99999999999999999999999"), seconds(u64::MAX));
-        assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), seconds(10));
-        assert_eq!(read("Sun, 06 Nov 1994 08:49:27 GMT"), seconds(0));
-        for text in ["", "-1", "1.5", "soon", "+3"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

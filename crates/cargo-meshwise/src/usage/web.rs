@@ -132,17 +132,6 @@ async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, WebError>
     Ok(body.to_vec())
 }
 
-/// Names an error with all that caused it.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        text = format!("{text}: {source}");
-        cause = source;
-    }
-    text
-}
-
 /// Takes the address out of the error: a query makes it long, and it is named beside it.
 fn transport(error: reqwest::Error) -> WebError {
     WebError::Transport(error.without_url())

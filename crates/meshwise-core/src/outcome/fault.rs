@@ -1,12 +1,10 @@
 //! What an adapter knows of an error: one translation from a library's errors into facts.
 
-use super::{ErrorType, GrpcCode, Phase, Refused, Rule, error_chain};
-use std::{any::Any, error::Error, fmt::Display, io, iter};
+use super::{ErrorType, GrpcCode, Phase, Refused, Rule};
+use crate::internal::{error_chain, error_sources};
+use std::{any::Any, error::Error, fmt::Display, io};
 
 type BoxError = Box<dyn Error + Send + Sync>;
-
-/// How far a chain of errors is followed: one that leads back into itself must not hold up a call.
-const DEPTH: usize = 32;
 
 /// Says what kind of error it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -199,7 +197,7 @@ impl Faults {
 
     /// Returns what is known of an error and its sources.
     pub fn of_chain(&self, error: &(dyn Error + 'static)) -> Fault {
-        let known = links(error).flat_map(|error| {
+        let known = error_sources(error).flat_map(|error| {
             let rules = self.rules.iter().filter_map(move |rule| rule(error));
             rules.chain(own_rule(error))
         });
@@ -208,7 +206,7 @@ impl Faults {
 
     /// Finds out whether a guard refused the call instead of making it, however deep that lies.
     pub fn refused<'a, E: 'static>(&self, error: &'a E) -> Option<&'a Refused> {
-        links(self.look(error)?).find_map(|error| error.downcast_ref())
+        error_sources(self.look(error)?).find_map(|error| error.downcast_ref())
     }
 
     /// Returns what an error and its sources say, in one line.
@@ -223,10 +221,6 @@ impl Faults {
         const OWN: [View; 3] = [view::<io::Error>, view::<Refused>, view::<BrokenOff>];
         boxed.or_else(|| OWN.iter().chain(&self.views).find_map(|view| view(any)))
     }
-}
-
-fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    iter::successors(Some(error), |&error| error.source()).take(DEPTH)
 }
 
 fn view<E: Error + 'static>(any: &dyn Any) -> Option<&(dyn Error + 'static)> {

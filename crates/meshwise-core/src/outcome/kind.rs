@@ -1,8 +1,8 @@
 //! The protocol of a call, and how it ended, as labels have it.
 
-use crate::call::AnswerTells;
+use crate::{call::AnswerTells, headers::behind_type};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use std::{fmt, iter};
+use std::fmt;
 
 /// Names the protocol that a call speaks over HTTP.
 #[doc(hidden)]
@@ -31,12 +31,8 @@ impl Protocol {
     /// Tells the protocol from a message's `content-type`, if it has one.
     #[must_use]
     pub fn of_content_type(value: Option<&HeaderValue>) -> Self {
-        const GRPC: &[u8] = b"application/grpc";
-        let grpc = value
-            .and_then(|value| value.as_bytes().split_at_checked(GRPC.len()))
-            // Media types ignore case (RFC 9110, section 8.3.1).
-            .filter(|(begin, _)| crate::headers::is_same_type(begin, GRPC))
-            .is_some_and(|(_, rest)| matches!(rest.first(), None | Some(b'+' | b';')));
+        let rest = behind_type(value, "application/grpc");
+        let grpc = rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')));
         if grpc { Self::Grpc } else { Self::Http }
     }
 
@@ -160,22 +156,6 @@ impl Outcome {
     }
 }
 
-/// Joins an error and its sources (the first 32) into one line, `outer: inner: innermost`.
-#[must_use]
-pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    // A chain that leads back into itself must not hold up the call that failed.
-    for cause in iter::successors(error.source(), |cause| cause.source()).take(32) {
-        let cause = cause.to_string();
-        // Many errors print their source already; say it once.
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,24 +168,6 @@ mod tests {
         for code in [0, 99, 600, 999, u16::MAX] {
             assert_eq!(status_text(code), None);
         }
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("{0}")]
-    struct Layer(&'static str, #[source] Option<Box<Self>>);
-
-    #[test]
-    fn a_chain_of_errors_says_each_once() {
-        let chain = |texts: &[&'static str]| {
-            let inner =
-                texts.iter().rev().fold(None, |inner, text| Some(Box::new(Layer(text, inner))));
-            error_chain(inner.as_deref().unwrap())
-        };
-        assert_eq!(chain(&["refused"]), "refused");
-        assert_eq!(chain(&["call", "connect", "refused"]), "call: connect: refused");
-        assert_eq!(chain(&["call: refused", "refused"]), "call: refused");
-        let deep = chain(&["x", "y"].repeat(10_000));
-        assert!(deep.len() < 200, "bounded: {}", deep.len());
     }
 
     #[test]

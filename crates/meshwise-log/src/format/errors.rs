@@ -1,30 +1,19 @@
 //! What errors say of themselves.
 
-use meshwise_core::internal::bounded;
+use meshwise_core::internal::{bounded, error_sources};
 use std::{error::Error, fmt};
-
-/// How many causes of an error are followed: a chain may be a circle.
-const MAX_CAUSES: usize = 32;
 
 /// Shows the causes of an error, from the nearest.
 pub(super) struct Chain<'e>(pub(super) &'e (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, cause) in causes(self.0).skip(1).enumerate() {
+        for (n, cause) in error_sources(self.0).skip(1).enumerate() {
             f.write_str(if n > 0 { ": " } else { "" })?;
             write!(f, "{cause}")?;
         }
         Ok(())
     }
-}
-
-fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    let next = |error: &&'e (dyn Error + 'static)| -> Option<&'e (dyn Error + 'static)> {
-        let error: &'e _ = *error;
-        error.source()
-    };
-    std::iter::successors(Some(error), next).take(MAX_CAUSES)
 }
 
 /// Shows the [kind] of an error.
@@ -39,7 +28,7 @@ impl fmt::Display for KindOf<'_> {
 /// Names the kind of an error: that of an `io::Error`, otherwise the name its `Debug` begins with, of
 /// the first in its chain that tells; `_OTHER`, OpenTelemetry's word, if none does.
 fn kind(error: &(dyn Error + 'static)) -> String {
-    causes(error)
+    error_sources(error)
         .find_map(|error| match error.downcast_ref::<std::io::Error>() {
             Some(error) => Some(format!("{:?}", error.kind())),
             None => name_of(error),

@@ -45,7 +45,7 @@ pub(super) async fn call(
         return judge(code, &head.headers, &[]);
     }
     if head.status != StatusCode::OK {
-        let refusal = Refusal::status(head.status, head.headers.get(header::RETRY_AFTER));
+        let refusal = Refusal::status(head.status, &head.headers);
         // A proxy's 502 to 504 say nothing of what stands behind it.
         let other = head.status.is_client_error() && !is_grpc(&head.headers);
         return Err(if other { refusal.other_protocol() } else { refusal });
@@ -171,7 +171,7 @@ mod tests {
             trailers.insert("grpc-status-details-bin", delay);
         }
         let refusal = judge(code, &trailers, &[]).unwrap_err();
-        super::super::retry::Backoff::default().next(&refusal)
+        super::super::retry::Waits::default().next(&refusal)
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) async fn call(
     let (head, body) = response.into_parts();
     let grpc = is_grpc(&head.headers);
     if !head.status.is_success() {
-        let refusal = Refusal::status(head.status, head.headers.get(header::RETRY_AFTER));
+        let refusal = Refusal::status(head.status, &head.headers);
         if grpc {
             return Err(refusal.other_protocol());
         }

@@ -2,16 +2,12 @@
 
 use super::client::ClientError;
 use crate::protocol::OtlpProtocol;
-use http::{HeaderValue, StatusCode, Uri};
-use meshwise_core::{DropReason, internal::random};
-use std::{
-    error::Error,
-    fmt,
-    time::{Duration, SystemTime},
+use http::{HeaderMap, StatusCode, Uri};
+use meshwise_core::{
+    Backoff, DropReason,
+    internal::{error_chain, retry_after},
 };
-
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+use std::{error::Error, fmt, time::Duration};
 
 /// Says why a request did not end well.
 #[derive(Debug)]
@@ -64,23 +60,20 @@ impl Refusal {
     /// No connection, or it broke.
     pub(super) fn unreached(error: &ClientError) -> Self {
         let looks = if error.is_connect() { Looks::Unknown } else { looks(error) };
-        Self { looks, ..Self::new(RefusalKind::Unreached, chain(error)) }
+        Self { looks, ..Self::new(RefusalKind::Unreached, error_chain(error)) }
     }
 
     /// The connection broke while the answer was read.
     #[cfg(feature = "otlp-grpc")]
     pub(super) fn broken(error: &(dyn Error + 'static)) -> Self {
-        Self { looks: looks(error), ..Self::new(RefusalKind::Unreached, chain(error)) }
+        Self { looks: looks(error), ..Self::new(RefusalKind::Unreached, error_chain(error)) }
     }
 
     /// Judges an HTTP status that is no success.
-    pub(super) fn status(status: StatusCode, retry_after: Option<&HeaderValue>) -> Self {
+    pub(super) fn status(status: StatusCode, headers: &HeaderMap) -> Self {
         let error = format!("the collector answered HTTP {status}");
         match status.as_u16() {
-            429 | 502 | 503 | 504 => {
-                let after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
-                Self::later(after, error)
-            }
+            429 | 502 | 503 | 504 => Self::later(retry_after(headers), error),
             _ => Self::last(error),
         }
     }
@@ -144,31 +137,26 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Waits longer and longer: 250 ms, doubled up to 5 s, of which a random half is left out so that
-/// a fleet does not come back all at once.
-#[derive(Debug)]
-pub(super) struct Backoff {
-    wait: Duration,
+/// Waits longer and longer.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    retries: u32,
 }
 
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { wait: FIRST_WAIT }
-    }
-}
+/// Up to 5 s, and of that a random part, so that a fleet does not come back all at once.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
 
-impl Backoff {
+impl Waits {
     /// Returns how long to wait before the next attempt; `None` if there shall be none.
     pub(super) fn next(&mut self, refusal: &Refusal) -> Option<Duration> {
-        let wait = self.wait;
-        let jittered = wait.mul_f64(0.5 + random::f64() / 2.0);
-        let wait = match refusal.kind {
-            RefusalKind::Final => return None,
-            RefusalKind::Later(Some(after)) => after.saturating_add(jittered / 4),
-            RefusalKind::Later(None) | RefusalKind::Unreached | RefusalKind::Timeout => jittered,
-        };
-        self.wait = (self.wait * 2).min(LONGEST_WAIT);
-        Some(wait)
+        self.retries = self.retries.saturating_add(1);
+        match refusal.kind {
+            RefusalKind::Final => None,
+            RefusalKind::Later(Some(after)) => Some(BACKOFF.after_asked(self.retries, after)),
+            RefusalKind::Later(None) | RefusalKind::Unreached | RefusalKind::Timeout => {
+                Some(BACKOFF.wait(self.retries))
+            }
+        }
     }
 }
 
@@ -179,7 +167,7 @@ fn looks(error: &(dyn Error + 'static)) -> Looks {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
-            let text = chain(error);
+            let text = error_chain(error);
             // These have no question of their own in hyper's error.
             let garbled = ["unexpected message", "frame with invalid size"];
             let garbled = error.is_parse() || garbled.iter().any(|words| text.contains(words));
@@ -190,78 +178,46 @@ fn looks(error: &(dyn Error + 'static)) -> Looks {
     Looks::Unknown
 }
 
-/// Parses seconds or an HTTP date (RFC 9110 section 10.2.3).
-fn parse_retry_after(value: &str) -> Option<Duration> {
-    let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // However many digits there are: they ask for patience.
-        return Some(Duration::from_secs(value.parse().unwrap_or(u32::MAX).into()));
-    }
-    let moment = httpdate::parse_http_date(value).ok()?;
-    Some(moment.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-/// Shows an error with its causes.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let line = error.to_string();
-        // Some errors show their cause themselves.
-        if !text.ends_with(&line) {
-            text.push_str(": ");
-            text.push_str(&line);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderValue, header::RETRY_AFTER};
 
-    fn retry_after(value: &'static str) -> RefusalKind {
-        let value = HeaderValue::from_static(value);
-        Refusal::status(StatusCode::SERVICE_UNAVAILABLE, Some(&value)).kind
+    fn asked(value: &'static str) -> RefusalKind {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
+        Refusal::status(StatusCode::SERVICE_UNAVAILABLE, &headers).kind
     }
 
     #[test]
     fn only_what_may_pass_is_tried_again() {
         for status in [400, 401, 403, 404, 408, 413, 415, 500, 501, 505, 301] {
-            let refusal = Refusal::status(StatusCode::from_u16(status).unwrap(), None);
+            let refusal = Refusal::status(StatusCode::from_u16(status).unwrap(), &HeaderMap::new());
             assert_eq!(refusal.kind, RefusalKind::Final, "{status}");
-            assert_eq!(Backoff::default().next(&refusal), None);
+            assert_eq!(Waits::default().next(&refusal), None);
         }
         for status in [429, 502, 503, 504] {
-            let refusal = Refusal::status(StatusCode::from_u16(status).unwrap(), None);
+            let refusal = Refusal::status(StatusCode::from_u16(status).unwrap(), &HeaderMap::new());
             assert_eq!(refusal.kind, RefusalKind::Later(None), "{status}");
         }
     }
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        assert_eq!(retry_after("7"), RefusalKind::Later(Some(Duration::from_secs(7))));
-        assert_eq!(retry_after("soon"), RefusalKind::Later(None));
-        assert_eq!(retry_after("-1"), RefusalKind::Later(None));
-        let patience = Duration::from_secs(u32::MAX.into());
-        assert_eq!(retry_after("99999999999999999999"), RefusalKind::Later(Some(patience)));
-        let past = retry_after("Fri, 31 Dec 1999 23:59:59 GMT");
+    fn a_collector_says_when_to_come_back() {
+        assert_eq!(asked("7"), RefusalKind::Later(Some(Duration::from_secs(7))));
+        assert_eq!(asked("soon"), RefusalKind::Later(None));
+        let past = asked("Fri, 31 Dec 1999 23:59:59 GMT");
         assert_eq!(past, RefusalKind::Later(Some(Duration::ZERO)));
-        let future = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
-        let Some(after) = parse_retry_after(&future) else { panic!("a date") };
-        assert!((98..=100).contains(&after.as_secs()), "{after:?}");
     }
 
     #[test]
     fn waits_grow_within_bounds_and_never_undercut_the_collector() {
-        let mut backoff = Backoff::default();
+        let mut backoff = Waits::default();
         let refusal = Refusal::later(None, "");
-        let mut base = FIRST_WAIT;
+        let mut most = BACKOFF.base;
         for _ in 0..10 {
             let wait = backoff.next(&refusal).unwrap();
-            assert!(wait >= base / 2 && wait <= base, "{wait:?} of {base:?}");
-            base = (base * 2).min(LONGEST_WAIT);
+            assert!(wait <= most, "{wait:?} of {most:?}");
+            most = (most * 2).min(BACKOFF.max);
         }
         let asked = Duration::from_secs(42);
         let wait = backoff.next(&Refusal::later(Some(asked), "")).unwrap();
