@@ -16,13 +16,13 @@ use crate::{
     client::{config::ClientConfig, target::Target},
     convert, names,
     operations::Operation,
-    rpc::{CountBody, RequestMessages},
+    rpc::{RequestMessages, fault_code},
     server::config::ServerConfig,
     telemetry::Shared,
 };
 use bytes::Buf;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, Response, StatusCode, Version,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
     uri::PathAndQuery,
 };
@@ -33,11 +33,8 @@ use meshwise_core::{
     outcome::{Fault, FaultKind, Head, Side as End},
 };
 use meshwise_metrics::internal::{CallCost, InFlight};
-use meshwise_trace::{CallSpan, Started};
-use opentelemetry::{
-    Context, KeyValue,
-    trace::{Span as _, SpanContext, TraceContextExt},
-};
+use meshwise_trace::CallSpan;
+use opentelemetry::{Context, KeyValue, trace::TraceContextExt};
 pub use running::break_off;
 pub(crate) use running::{Entered, Running, broken_off, drop_in, tell_route};
 pub(crate) use slot::Slot;
@@ -374,19 +371,6 @@ impl Call {
     }
 }
 
-/// Returns the code of a call that got none: what gRPC libraries tell their callers.
-fn fault_code(fault: Fault) -> GrpcCode {
-    match fault.kind {
-        FaultKind::Grpc(code) => code,
-        FaultKind::Refused(rule) => rule.grpc_code(),
-        FaultKind::Timeout => GrpcCode::DeadlineExceeded,
-        FaultKind::Connect | FaultKind::Reset | FaultKind::Shutdown => GrpcCode::Unavailable,
-        FaultKind::Cancelled => GrpcCode::Cancelled,
-        FaultKind::Body | FaultKind::Request | FaultKind::RequestBody => GrpcCode::Internal,
-        _ => GrpcCode::Unknown,
-    }
-}
-
 impl Drop for Call {
     fn drop(&mut self) {
         if !self.progress.finished {
@@ -398,33 +382,4 @@ impl Drop for Call {
 /// Reads `Content-Length`, if it is a number.
 fn content_length(value: Option<&HeaderValue>) -> Option<u64> {
     value?.to_str().ok()?.parse().ok()
-}
-
-/// Returns the ids that a call goes by.
-fn ids(span: &Started) -> &SpanContext {
-    match span {
-        Started::Recorded(span) => span.span_context(),
-        Started::Unrecorded(ids) => ids,
-    }
-}
-
-/// Puts a call's span into its context, and tells whether it records.
-#[inline]
-fn enter_span(cx: Context, span: Started) -> (Context, bool) {
-    match span {
-        Started::Recorded(span) => (cx.with_span(span.of_call()), true),
-        Started::Unrecorded(ids) if ids.is_valid() => (cx.with_remote_span_context(ids), false),
-        Started::Unrecorded(_) => (cx, false),
-    }
-}
-
-/// Counts the messages of a request from now on, if its body is of a type that can be wrapped.
-fn count_messages<B: 'static>(
-    count: &[CountBody],
-    classifier: &Classifier,
-    request: &mut Request<B>,
-) -> Option<RequestMessages> {
-    let seen = RequestMessages::default();
-    let body = request.body_mut();
-    count.iter().any(|count| count.count(body, &seen, classifier)).then_some(seen)
 }

@@ -1,6 +1,7 @@
 //! The layer that observes outgoing calls.
 
 pub(crate) mod config;
+pub(crate) mod sending;
 pub(crate) mod target;
 
 use self::{

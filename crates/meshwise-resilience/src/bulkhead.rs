@@ -37,15 +37,7 @@ impl BulkheadHandle {
     /// Returns how the bulkhead is used.
     #[must_use]
     pub fn snapshot(&self) -> BulkheadSnapshot {
-        let usage = self.guard.permits.usage();
-        let config = self.guard.config();
-        BulkheadSnapshot {
-            limit: self.guard.permits.limit(),
-            adaptive: config.adaptive().is_some(),
-            in_use: usage.in_use,
-            waiting: usage.waiting,
-            queue: config.0.queue.or_none(),
-        }
+        self.guard.snapshot()
     }
 
     /// Returns the settings in force.
@@ -183,6 +175,17 @@ impl Bulkhead {
 
     pub(crate) fn config(&self) -> BulkheadConfig {
         lock(&self.config).clone()
+    }
+
+    pub(crate) fn snapshot(&self) -> BulkheadSnapshot {
+        let (usage, config) = (self.permits.usage(), self.config());
+        BulkheadSnapshot {
+            limit: self.permits.limit(),
+            adaptive: config.adaptive().is_some(),
+            in_use: usage.in_use,
+            waiting: usage.waiting,
+            queue: config.0.queue.or_none(),
+        }
     }
 
     pub(crate) fn set_config(&self, config: BulkheadConfig) {

@@ -149,23 +149,20 @@ fn of_route(
     if let Some(limit) = said.timeout.limit.get() {
         gate.limit = Some(TimeLimit::new("timeout.limit", Some(*limit))?);
     }
-    if said.breaker != BreakerSettings::default() {
-        let mut own = all.breaker.clone();
-        over_breaker(&mut own, &said.breaker);
-        guards.breaker = breaker(&name, &own)?;
-        gate.breaker = guards.breaker.clone();
+    macro_rules! own {
+        ($($guard:ident by $overlay:expr;)+) => { $(
+            if said.$guard != Default::default() {
+                let mut own = all.$guard.clone();
+                $overlay(&mut own, &said.$guard);
+                guards.$guard = $guard(&name, &own)?;
+                gate.$guard = guards.$guard.clone();
+            }
+        )+ };
     }
-    if said.bulkhead != BulkheadSettings::default() {
-        let mut own = all.bulkhead.clone();
-        own.overlay(&said.bulkhead);
-        guards.bulkhead = bulkhead(&name, &own)?;
-        gate.bulkhead = guards.bulkhead.clone();
-    }
-    if said.rate != RateSettings::default() {
-        let mut own = all.rate.clone();
-        own.overlay(&said.rate);
-        guards.rate = rate(&name, &own)?;
-        gate.rate = guards.rate.clone();
+    own! {
+        breaker by over_breaker;
+        bulkhead by BulkheadSettings::overlay;
+        rate by RateSettings::overlay;
     }
     if guards.breaker.is_some() || guards.bulkhead.is_some() || guards.rate.is_some() {
         shown.push(PeerHandle { gate: guards, whole: None });

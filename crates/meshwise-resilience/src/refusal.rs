@@ -6,11 +6,12 @@
 use crate::debug::debug;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
-use http_body_util::{Either, Full};
+use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{GrpcCode, Protocol, Refused, outcome::Faults};
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -128,6 +129,7 @@ impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RefusalResponse<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Error: MaybeRefused,
+    ResBody: Body<Data = Bytes>,
 {
     type Response = Response<RefusalBody<ResBody>>;
     type Error = <S::Error as MaybeRefused>::Other;
@@ -159,11 +161,11 @@ fn answered<B, E: MaybeRefused>(
     result: Result<Response<B>, E>,
     told: fn(&Refused) -> Response<Bytes>,
 ) -> Result<Response<RefusalBody<B>>, E::Other> {
+    let body = |inner, text| RefusalBody { inner, text };
     match result {
-        Ok(response) => Ok(response.map(Either::Left)),
+        Ok(response) => Ok(response.map(|inner| body(Some(inner), Bytes::new()))),
         Err(error) => {
-            let refused = error.into_refused()?;
-            Ok(told(&refused).map(|text| Either::Right(Full::new(text))))
+            error.into_refused().map(|refused| told(&refused).map(|text| body(None, text)))
         }
     }
 }
@@ -188,8 +190,42 @@ impl<F: Future, T> Future for AnsweredFuture<F, T> {
 
 debug!("AnsweredFuture", [F: Future, T] AnsweredFuture<F, T>);
 
-/// The inner service's body, or that of a refusal.
-pub type RefusalBody<B> = Either<B, Full<Bytes>>;
+pin_project! {
+    /// The inner service's body, or that of a refusal.
+    #[derive(Debug, Default)]
+    pub struct RefusalBody<B> {
+        #[pin]
+        inner: Option<B>,
+        // What is still to be sent, if a guard refused.
+        text: Bytes,
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for RefusalBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.project();
+        match this.inner.as_pin_mut() {
+            Some(inner) => inner.poll_frame(cx),
+            None if this.text.is_empty() => Poll::Ready(None),
+            None => Poll::Ready(Some(Ok(Frame::data(mem::take(this.text))))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().map_or(self.text.is_empty(), B::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let refused = || SizeHint::with_exact(self.text.len() as u64);
+        self.inner.as_ref().map_or_else(refused, B::size_hint)
+    }
+}
 
 /// Tells a guard's refusal from the guarded service's own error.
 ///

@@ -5,7 +5,7 @@
 
 use crate::{
     adaptive::AdaptiveConfig,
-    bulkhead::{Bulkhead, BulkheadConfig},
+    bulkhead::{Bulkhead, BulkheadConfig, BulkheadSnapshot},
     config::{self, ConfigError, setters},
     guard::{Gate, GuardLayer, Guarded, HttpCalls},
     handle::Handle,
@@ -153,13 +153,8 @@ pub type ShedHandle = Handle<Shed>;
 impl ShedHandle {
     /// Returns how many requests are in flight, and how many may be.
     #[must_use]
-    pub fn snapshot(&self) -> ShedSnapshot {
-        let Shed(bulkhead) = &*self.guard;
-        ShedSnapshot {
-            limit: bulkhead.permits.limit(),
-            adaptive: bulkhead.config().0.adaptive.enabled.or_none(),
-            in_use: bulkhead.permits.usage().in_use,
-        }
+    pub fn snapshot(&self) -> BulkheadSnapshot {
+        self.guard.0.snapshot()
     }
 
     /// Changes the limit; exempt paths stay. Requests past a lower one are not broken off.
@@ -171,19 +166,6 @@ impl ShedHandle {
         self.guard.0.set_config(config.bulkhead());
         Ok(())
     }
-}
-
-/// Shows a server's load as it stood at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct ShedSnapshot {
-    /// Requests that may be in flight.
-    pub limit: u32,
-    /// Whether the limit is found by the time that requests take.
-    pub adaptive: bool,
-    /// Requests in flight.
-    pub in_use: u32,
 }
 
 #[cfg(all(test, not(loom)))]

@@ -213,6 +213,7 @@ mod scrub;
 mod spare;
 #[cfg(feature = "pipeline")]
 mod start;
+mod started;
 #[cfg(feature = "pipeline")]
 mod tail;
 #[cfg(all(test, feature = "pipeline"))]

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header::CONTENT_TYPE};
-use meshwise_resilience::{BreakerMode, Guards, PeerSnapshot, ShedSnapshot};
+use meshwise_resilience::{BreakerMode, BulkheadSnapshot, Guards, PeerSnapshot};
 use serde::Serialize;
 
 /// The longest body that is read, in bytes.
@@ -14,7 +14,7 @@ const MAX_MODE: usize = 64;
 #[derive(Serialize)]
 struct ShownGuards {
     /// The limit of this service itself, if it sheds load.
-    server: Option<ShedSnapshot>,
+    server: Option<BulkheadSnapshot>,
     peers: Vec<PeerSnapshot>,
 }
 

@@ -1,6 +1,6 @@
 //! How an incoming call starts: what came with it is read, and its span begins.
 
-use super::{Call, Client, Progress, Side, attributes, count_messages, enter_span, ids, slot};
+use super::{Call, Client, Progress, Side, attributes, slot};
 use crate::{
     calls::{
         Calls,
@@ -8,7 +8,7 @@ use crate::{
         snapshot::{ListedFacts, Party},
     },
     convert, method, names,
-    rpc::full_method,
+    rpc::{RequestMessages, full_method},
     server::{
         config::{ServerConfig, ServerMode},
         trust::Name,
@@ -88,8 +88,8 @@ impl Call {
                 })
             }
         };
-        let trace_id = ids(&span).trace_id();
-        let is_in_trace = ids(&span).is_valid();
+        let trace_id = span.ids().trace_id();
+        let is_in_trace = span.ids().is_valid();
         let said = told.then(|| filter.get(headers, &config.request_id_header)).flatten();
         let name = config.name(said, is_in_trace);
         let other_id =
@@ -117,7 +117,7 @@ impl Call {
         };
         let cx_says_nothing = facts.is_none() && !is_in_trace && !(told && trusted);
         let cx = facts.unwrap_or_default();
-        let (cx, recording) = enter_span(cx, span);
+        let (cx, recording) = span.enter(cx);
         let list = |calls: &Calls| {
             let make = || {
                 let party = Party::Server(Arc::clone(&operation));
@@ -137,7 +137,7 @@ impl Call {
             request.headers_mut().remove(&config.request_id_header);
         }
         let request_messages = counted
-            .then(|| count_messages(&config.count_bodies, &config.classifier, request))
+            .then(|| RequestMessages::of(&config.count_bodies, &config.classifier, request))
             .flatten();
         *place = Some(Self {
             side: Side::Server {

@@ -1,6 +1,7 @@
 //! The body of a gRPC request, whose messages are counted as they flow, and of which it is noted if its
 //! caller leaves in the midst of it.
 
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Classifier, GrpcCode,
@@ -93,6 +94,17 @@ struct Seen {
 }
 
 impl RequestMessages {
+    /// Counts the messages of a request from now on, if its body is of a type that can be wrapped.
+    pub(crate) fn of<B: 'static>(
+        count: &[CountBody],
+        classifier: &Classifier,
+        request: &mut Request<B>,
+    ) -> Option<Self> {
+        let seen = Self::default();
+        let body = request.body_mut();
+        count.iter().any(|count| count.count(body, &seen, classifier)).then_some(seen)
+    }
+
     fn set(&self, messages: &Messages) {
         self.0.count.store(messages.count, Relaxed);
         self.0.bytes.store(messages.bytes, Relaxed);

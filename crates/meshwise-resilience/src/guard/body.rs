@@ -9,11 +9,7 @@ use crate::{clock, debug::debug, retry::Upload};
 use bytes::Buf;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use meshwise_core::{
-    Protocol,
-    internal::messages::Framing,
-    outcome::{Fault, FaultKind},
-};
+use meshwise_core::{Protocol, internal::messages::Framing};
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
@@ -131,13 +127,7 @@ impl<P: Plan> Watch<P> {
     fn failed<E: 'static>(&mut self, error: &E) {
         if let Some(ticket) = &mut self.ticket {
             let fault = ticket.gate.classifier.faults().of(error);
-            ticket.failed(
-                match fault.kind {
-                    FaultKind::Other => Fault::new(FaultKind::Body),
-                    _ => fault,
-                },
-                false,
-            );
+            ticket.failed(fault, false);
         }
     }
 

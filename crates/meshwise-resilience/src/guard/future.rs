@@ -4,7 +4,7 @@ use super::{
     CallKind, Enforce, Gate, Plan, RequestKind, Spare, Ticket, Timer,
     beside::Beside,
     gate::{Awaited, Carried, DEADLINES, HEDGE, LIMIT, Queued, RETRY, has},
-    kind::{ended, failed},
+    kind::ended,
     ticket::end_on_panic,
 };
 use crate::{
@@ -124,15 +124,7 @@ where
                 }
                 Some((Ok(answer), verdict))
             }
-            Poll::Ready(Err(error)) => {
-                sent_body::<K, Req, P>(pending, ticket);
-                let verdict = failed::<K, _, _, _>(pending, &error, ticket);
-                if !has::<P>(RETRY) {
-                    return Poll::Ready(Err(error));
-                }
-                Some((Err(error), verdict))
-            }
-            Poll::Pending => Some(ready!(self.as_mut().poll_limit(cx))),
+            polled => Some(ready!(self.as_mut().attempted(polled, cx))),
         };
         self.go_on(attempted, cx)
     }
@@ -166,12 +158,22 @@ where
     K: CallKind<Req, S::Response, P, Request: 'static>,
     P: Plan,
 {
-    /// Waits for the end of the time that the attempt has, and ends it.
-    fn poll_limit(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Attempted<S, K::Request>> {
+    /// Takes what an attempt came to; if that is nothing yet, waits for the end of the time that it has, and
+    /// ends it.
+    fn attempted(
+        self: Pin<&mut Self>,
+        polled: Poll<Result<S::Response, S::Error>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Attempted<S, K::Request>> {
         let this = self.project();
         let StageProj::Calling { ticket: Some(ticket), pending, .. } = this.stage.project() else {
             return Poll::Pending;
         };
+        if let Poll::Ready(result) = polled {
+            sent_body::<K, Req, P>(pending, ticket);
+            let verdict = ended::<K, Req, _, _, P>(pending, &result, ticket);
+            return Poll::Ready((result, verdict));
+        }
         let Some(timer) = this.timer.place() else { return Poll::Pending };
         loop {
             let Some(until) = ticket.head_until() else { return Poll::Pending };
@@ -201,15 +203,9 @@ where
             }
             ready!(self.as_mut().poll_waiting(cx))?;
             attempted = match self.as_mut().project().stage.project() {
-                StageProj::Calling { inner, ticket: Some(ticket), pending, .. } => {
-                    match poll_inner(inner, ticket, cx) {
-                        Poll::Ready(result) => {
-                            sent_body::<K, Req, P>(pending, ticket);
-                            let verdict = ended::<K, Req, _, _, P>(pending, &result, ticket);
-                            Some((result, verdict))
-                        }
-                        Poll::Pending => Some(ready!(self.as_mut().poll_limit(cx))),
-                    }
+                StageProj::Calling { inner, ticket: Some(ticket), .. } => {
+                    let polled = poll_inner(inner, ticket, cx);
+                    Some(ready!(self.as_mut().attempted(polled, cx)))
                 }
                 StageProj::Over { refused } => {
                     // Polled after its end, which futures need not allow.
@@ -280,7 +276,7 @@ where
                 Ok(Some(next)) => *queued = *next,
                 Err(refused) => {
                     if let (Some(tries), Some(retry)) = (K::tries(pending), &gate.retry) {
-                        retry.refused(tries);
+                        _ = retry.next(tries, RetryVerdict::Final);
                     }
                     this.stage.set(Stage::Over { refused: Some(refused) });
                     return Poll::Ready(Ok(()));

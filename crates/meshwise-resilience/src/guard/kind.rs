@@ -114,19 +114,11 @@ pub(crate) fn ended<K: CallKind<Req, Res, P>, Req, Res, E: 'static, P: Plan>(
 ) -> RetryVerdict {
     match result {
         Ok(response) => K::answered(pending, response, ticket),
-        Err(error) => failed::<K, _, _, _>(pending, error, ticket),
+        Err(error) => {
+            let fault = ticket.gate.classifier.faults().of(error);
+            K::after(&ticket.failed(fault, K::http(pending).resent), pending)
+        }
     }
-}
-
-/// Ends the ticket of a call that got no response.
-#[cold]
-pub(super) fn failed<K: RequestKind<Req>, Req, E: 'static, P: Plan>(
-    pending: &K::Pending,
-    error: &E,
-    ticket: &mut Ticket<P>,
-) -> RetryVerdict {
-    let fault = ticket.gate.classifier.faults().of(error);
-    K::after(&ticket.failed(fault, K::http(pending).resent), pending)
 }
 
 /// Watches HTTP and gRPC calls to the end of their bodies; [`Classifier`](meshwise_core::Classifier) says what counts.
