@@ -198,6 +198,11 @@ impl GrpcClientBuilder {
     pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
         mesh.0.named_peers.name(peer);
         let grpc = meshwise_tonic::GrpcClientBuilder::new(mesh.telemetry(), peer);
+        let code = mesh.0.code.peer(peer).url;
+        let grpc = match code.get() {
+            Some(urls) => at(grpc, urls),
+            None => grpc,
+        };
         Self { mesh, peer: peer.to_owned(), grpc, guarding: Guarding::default(), said }
     }
 
@@ -301,9 +306,14 @@ fn endpoints(
     let undeclared = is_undeclared(mesh, peer);
     let grpc = grpc.with_layer(|layer| decided.judge(layer).with_undeclared(undeclared));
     match said {
-        Some(said) => grpc.with_endpoints(said.url.split(',').map(str::trim)),
+        Some(said) => at(grpc, &said.url),
         None => grpc,
     }
+}
+
+/// Sets the endpoints as settings name them.
+fn at(grpc: meshwise_tonic::GrpcClientBuilder, urls: &str) -> meshwise_tonic::GrpcClientBuilder {
+    grpc.with_endpoints(urls.split(',').map(str::trim))
 }
 
 fn refused(peer: String, source: BuildError, said: Option<PeerUrl>) -> ClientBuildError {

@@ -183,6 +183,11 @@ impl ClientBuilder {
     pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
         mesh.0.named_peers.name(peer);
         let http = meshwise_reqwest::Client::builder(mesh.telemetry(), peer);
+        let code = mesh.0.code.peer(peer).url;
+        let http = match code.get() {
+            Some(url) => http.with_base_url(url),
+            None => http,
+        };
         Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::default(), said }
     }
 

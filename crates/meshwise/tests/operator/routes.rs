@@ -5,7 +5,7 @@ use axum::{Router, body::Body, http::HeaderMap};
 use http_body_util::BodyExt;
 use meshwise::{
     Mesh,
-    core::{Refused, internal::error_chain},
+    core::{Refused, internal::error_chain, settings::Settings},
     resilience::{BreakerConfig, BreakerMode, BulkheadConfig, PeerConfig, RateConfig, RouteConfig},
 };
 use std::{
@@ -46,6 +46,30 @@ fn refused(guards: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static) -> St
     let mesh = builder(&[]).build().expect("a mesh");
     let error = mesh.client("stock").with_guards(guards).build().expect_err("a mistake");
     chain(&error).join(": ")
+}
+
+/// Where a peer is, is a setting as any other: the closer one is to the operator, the more it counts.
+#[tokio::test]
+async fn settings_in_code_say_where_a_peer_is_until_others_do() {
+    let (one, of_code) = peer().await;
+    let (other, of_others) = peer().await;
+    let settings = |url: &str| {
+        let text = format!("[peers.stock]\nurl = \"{url}\"\nretry.enabled = false");
+        Settings::from_toml(&text, "code").expect("settings")
+    };
+    let variable = [("MESHWISE_PEERS_STOCK_URL", other.as_str())];
+    for (environment, base_url) in
+        [(&[][..], None), (&[][..], Some(&other)), (&variable[..], Some(&one))]
+    {
+        let mesh = builder(environment).with_settings(settings(&one)).build().expect("a mesh");
+        let mut stock = mesh.client("stock");
+        if let Some(url) = base_url {
+            stock = stock.with_base_url(url);
+        }
+        stock.build().expect("a client").get("/").send().await.expect("an answer");
+    }
+    let calls = |of: Arc<Mutex<Vec<u64>>>| of.lock().expect("no panic").len();
+    assert_eq!((calls(of_code), calls(of_others)), (1, 2));
 }
 
 /// However it is spelt, what the operator sets of a route changes that and nothing else of what code says.
