@@ -241,6 +241,10 @@ async fn links_lead_to_what_callers_reach() {
         let server = mesh.server().with_api(rules).with_shutdown(async { drop(stopped.await) });
         let serving = tokio::spawn(server.serve(listener, routes()));
         assert_eq!(successor(url).await, expected, "{address}");
+        if let Some(ops) = mesh.ops_addr() {
+            let page = reqwest::get(format!("http://{ops}/apis/")).await.expect("an answer");
+            assert_eq!(page.status(), 200, "{address}");
+        }
         drop(stop);
         serving.await.expect("no panic").expect("a server");
     }

@@ -6,8 +6,14 @@ use std::{
     path::Path,
 };
 
-/// Writes a file whole or not at all, also when other processes write it.
+/// Writes a file whole or not at all, also when other processes write it. The error names it.
 pub(crate) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    staged(file, bytes).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot write {}: {error}", file.display()))
+    })
+}
+
+fn staged(file: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -19,4 +25,19 @@ pub(crate) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&staged);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        replace(&file, b"text").expect("written");
+        let below = file.join("pages/index.json");
+        let error = replace(&below, b"text").expect_err("a file is no folder").to_string();
+        assert!(error.contains(&below.display().to_string()), "{error}");
+    }
 }

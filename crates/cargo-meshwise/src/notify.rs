@@ -135,10 +135,7 @@ pub(crate) fn run(options: &NotifyOptions, context: &mut Context) -> Result<Exit
         // What could not be read may hold news: the next run looks again.
         if opened.damage.is_empty() {
             let text = serde_json::to_string_pretty(&Cursor::of(&opened.dictionary, today))?;
-            files::replace(file, text.as_bytes()).map_err(|error| {
-                let message = format!("cannot write {}: {error}", file.display());
-                Failure::message(Exit::Usage, message)
-            })?;
+            files::replace(file, text.as_bytes()).or_exit(Exit::Usage)?;
         }
     }
     let document = report::document(&since, today, &found, deliveries.as_deref());

@@ -306,7 +306,7 @@ impl MeshBuilder {
         let Self { mut service, attributes, settings: mut code, preset, .. } = self;
         let env = gathered.env().clone();
         gathered.take(code.check());
-        let operator = OperatorSettings::read(&env, &mut gathered.problems);
+        let operator = OperatorSettings::read(&env, &mut gathered.problems, &mut gathered.notices);
         let (said, standard) = (&operator.said, &operator.standard);
         // What is left out would seem to contradict the rest.
         #[cfg(feature = "resilience")]

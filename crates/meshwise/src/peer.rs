@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn a_peer_s_variable_is_upper_case_and_named_when_it_is_wrong() {
         let env = Env::from_pairs([("MESHWISE_PEERS_AUTH_V2_EU_URL", "http://auth")]);
-        let operator = OperatorSettings::read(&env, &mut Vec::new());
+        let operator = OperatorSettings::read(&env, &mut Vec::new(), &mut Vec::new());
         let said = PeerUrl::of(&operator, "auth-v2.eu").expect("it is set");
         assert_eq!(said.url, "http://auth");
         assert_eq!(

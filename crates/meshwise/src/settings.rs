@@ -28,11 +28,23 @@ pub(crate) struct OperatorSettings {
 
 impl OperatorSettings {
     /// Reads the file or directory that `MESHWISE_CONFIG` names, and the variables; adds what is not known
-    /// or not allowed to `problems`, wherever it stands. The rest of a source is read all the same.
-    pub(crate) fn read(env: &Env, problems: &mut Vec<Problem>) -> Self {
+    /// or not allowed to `problems`, wherever it stands, and files that set nothing to `notices`. The rest
+    /// of a source is read all the same.
+    pub(crate) fn read(env: &Env, problems: &mut Vec<Problem>, notices: &mut Vec<Problem>) -> Self {
         let mut said = match env.text(MESHWISE_CONFIG) {
             Ok(None) => Settings::default(),
-            Ok(Some(path)) => read_path(&path, problems),
+            Ok(Some(path)) => {
+                let before = problems.len();
+                let said = read_path(&path, problems);
+                let sets = said.shown().iter().any(|shown| shown.source.is_operator());
+                if !sets && problems.len() == before {
+                    let path = shown(&path);
+                    notices.push(wrong_path(format!(
+                        "is set and does nothing: {path} is empty, or has no file that ends with .toml"
+                    )));
+                }
+                said
+            }
             Err(error) => {
                 problems.push(wrong_path(error.problem()));
                 Settings::default()

@@ -107,8 +107,7 @@ pub(crate) fn run(options: &LockOptions, context: &mut Context) -> Result<Exit, 
             );
             return Err(Failure::message(Exit::Undetermined, message));
         }
-        files::replace(&path, lock.to_string().as_bytes())
-            .map_err(|error| anyhow::Error::new(error).context(format!("cannot write {shown}")))?;
+        files::replace(&path, lock.to_string().as_bytes())?;
     }
     for entry in &lock.entries {
         if !matches!(entry.answer, Answer::Resolved(_)) {

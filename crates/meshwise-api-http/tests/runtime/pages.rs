@@ -224,6 +224,15 @@ fn the_format_is_chosen_by_query_then_by_accept() {
     assert_eq!(kind("/apis?format=json", browser).1, "application/json");
     assert_eq!(kind("/apis", Some("application/json, text/html")).1, "application/json");
     assert_eq!(kind("/apis", Some("*/*")).1, "application/json");
+    for (accept, wanted) in [
+        ("text/html;q=0.1, application/json;q=0.9", "application/json"),
+        ("application/json;q=0.1, Text/HTML; level=1; q=0.9", "text/html; charset=utf-8"),
+        ("text/html;q=0", "application/json"),
+        ("text/html;q=0.5, application/json;q=0.5", "text/html; charset=utf-8"),
+        ("text/html;q=no", "application/json"),
+    ] {
+        assert_eq!(kind("/apis", Some(accept)).1, wanted, "{accept}");
+    }
     assert_eq!(kind("/apis", None).1, "application/json");
     assert_eq!(kind("/apis?format=xml", None).0, 400);
     assert_eq!(respond("/apis").headers()[header::VARY], "accept");

@@ -5,7 +5,8 @@ use http::{Request, StatusCode};
 use meshwise_api_http::ApiPages;
 
 /// The paths that the pages answer.
-pub(super) const PATHS: [&str; 3] = ["/apis", "/apis/{*page}", "/.well-known/api-catalog"];
+pub(super) const PATHS: [&str; 4] =
+    ["/apis", "/apis/", "/apis/{*page}", "/.well-known/api-catalog"];
 
 pub(super) async fn get(State(pages): State<ApiPages>, request: Request<Body>) -> Response {
     match pages.respond(&request) {

@@ -84,6 +84,9 @@ async fn what_is_set_and_does_nothing_is_told() {
     ] {
         assert_eq!(told(text, &[("OTEL_BLRP_SCHEDULE_DELAY", "1")]), [""; 0], "{text}");
     }
+    // Of nothing that is set, that is told too.
+    let lines = told("# log.format = \"json\"\n", &[]);
+    assert!(matches!(&lines[..], [line] if line.contains("MESHWISE_CONFIG")), "{lines:?}");
     let config = File::new("[log.file]\npath = \"/tmp/orders.log\"");
     let env = [("MESHWISE_CONFIG", config.path()), ("MESHWISE_STRICT", "true")];
     let error = builder(&env).build().expect_err("strict").to_string();

@@ -116,17 +116,32 @@ fn format<B>(request: &Request<B>) -> Option<Format> {
         Some(_) => return None,
         None => {}
     }
-    // Browsers name text/html first; programs that take anything get JSON.
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let first = accept.and_then(|accept| {
-        let kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-        kinds.into_iter().find_map(|kind| match kind {
-            "text/html" => Some(Format::Html),
-            JSON => Some(Format::Json),
-            _ => None,
-        })
+    // Browsers name text/html; programs that take anything get JSON.
+    let lines = request.headers().get_all(header::ACCEPT).iter();
+    let kinds = lines.filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(','));
+    let mut best = (0.0, Format::Json);
+    for (kind, weight) in kinds.map(weighed) {
+        let format = match kind {
+            kind if kind.eq_ignore_ascii_case("text/html") => Format::Html,
+            kind if kind.eq_ignore_ascii_case(JSON) => Format::Json,
+            _ => continue,
+        };
+        // Of two that are wanted alike it is the first.
+        if weight > best.0 {
+            best = (weight, format);
+        }
+    }
+    Some(best.1)
+}
+
+/// Reads a kind and its weight, 1 if there is none (RFC 9110, section 12.4.2).
+fn weighed(kind: &str) -> (&str, f32) {
+    let (kind, parameters) = kind.split_once(';').unwrap_or((kind, ""));
+    let weight = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().unwrap_or(0.0))
     });
-    Some(first.unwrap_or(Format::Json))
+    (kind.trim(), weight.unwrap_or(1.0))
 }
 
 /// Tags a page with a digest of its text, and leaves the text out if the asker has it.
