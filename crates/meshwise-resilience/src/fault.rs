@@ -16,7 +16,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use meshwise_core::{
-    GrpcCode,
+    GrpcCode, Protocol,
     settings::{FaultAbortSettings, FaultSettings},
 };
 use pin_project_lite::pin_project;
@@ -56,7 +56,8 @@ pub struct FaultConfig(FaultSettings);
 pub enum Abort {
     /// A response with this status and an empty body.
     Status(StatusCode),
-    /// A gRPC response of trailers only with this code.
+    /// A gRPC response of trailers only with this code. To a request that is no gRPC call it would look like
+    /// a success: that gets a 503.
     Grpc(GrpcCode),
 }
 
@@ -111,13 +112,13 @@ impl FaultConfig {
         })
     }
 
-    fn abort(&self) -> Abort {
+    fn abort(&self, protocol: Protocol) -> Abort {
         let said = &self.0.abort;
         let status = u16::try_from(said.status.or_none()).ok();
         let status = status.and_then(|status| StatusCode::from_u16(status).ok());
         match said.grpc_code.or_none() {
-            0 => Abort::Status(status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE)),
-            code => Abort::Grpc(GrpcCode::from_number(code)),
+            code @ 1.. if protocol == Protocol::Grpc => Abort::Grpc(GrpcCode::from_number(code)),
+            _ => Abort::Status(status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE)),
         }
     }
 }
@@ -207,7 +208,7 @@ impl<S> FaultService<S> {
         let hit = |share: f64| meshwise_core::internal::random::f64() < share;
         let FaultSettings { delay, abort, .. } = &config.0;
         let delay = hit(delay.share.or_none()).then(|| delay.time.or_none());
-        (delay, hit(abort.share.or_none()).then(|| config.abort()))
+        (delay, hit(abort.share.or_none()).then(|| config.abort(Protocol::of(request.headers()))))
     }
 }
 

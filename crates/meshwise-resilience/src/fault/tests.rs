@@ -64,7 +64,8 @@ async fn only_requests_with_the_headers_are_meddled_with() {
     layer.handle().switch(true);
     let aborted = async |headers: &[(&'static str, &'static str)]| {
         let mut request = Request::new(());
-        for (name, value) in headers {
+        let grpc = ("content-type", "application/grpc");
+        for (name, value) in headers.iter().chain([&grpc]) {
             request.headers_mut().append(*name, HeaderValue::from_static(value));
         }
         let response = service(&layer).oneshot(request).await.unwrap();
@@ -78,6 +79,16 @@ async fn only_requests_with_the_headers_are_meddled_with() {
     layer.handle().set_config(FaultConfig::new()).unwrap();
     assert_eq!(aborted(&both).await, None);
     assert_ne!(layer.handle().config(), config);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_no_grpc_call_gets_no_success_for_a_grpc_code() {
+    let config = FaultConfig::new().with_abort(1.0, Abort::Grpc(GrpcCode::NotFound));
+    let layer = FaultLayer::new("stock", config).unwrap();
+    layer.handle().switch(true);
+    let response = service(&layer).oneshot(Request::new(())).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers().get("grpc-status"), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,7 +135,7 @@ fn faults_are_made_as_they_are_set() {
     let FaultSettings { delay, abort, .. } = &config.0;
     assert_eq!((delay.share.get(), delay.time.get()), (Some(&0.5), Some(&Duration::from_secs(2))));
     assert_eq!(abort.share.get(), Some(&1.0));
-    assert_eq!(config.abort(), Abort::Status(StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(config.abort(Protocol::Http), Abort::Status(StatusCode::SERVICE_UNAVAILABLE));
     let mut headers = HeaderMap::new();
     assert!(!config.matches(&headers));
     headers.insert("x-chaos", HeaderValue::from_static("1"));
@@ -132,7 +143,7 @@ fn faults_are_made_as_they_are_set() {
     settings.abort.grpc_code.set(14_u32);
     let config = FaultConfig::from_settings(&settings);
     assert_eq!(config.0.abort.share.get(), Some(&1.0));
-    assert_eq!(config.abort(), Abort::Grpc(GrpcCode::Unavailable));
+    assert_eq!(config.abort(Protocol::Grpc), Abort::Grpc(GrpcCode::Unavailable));
     settings.headers.entry("x y").set("1".to_owned());
     let error = FaultConfig::from_settings(&settings).check().unwrap_err().to_string();
     assert_eq!(error, "fault.headers is x y: set it to names of headers");

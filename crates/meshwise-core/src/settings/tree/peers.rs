@@ -298,7 +298,7 @@ section! {
         share: Setting<f64> = Spec::of(SHARE).or("0");
         /// The status they get.
         status: Setting<u32> = Spec::of(SettingKind::Whole(200, 599)).or("503");
-        /// The gRPC code they get, in the place of a status; 0 is a status.
+        /// The gRPC code that gRPC calls among them get, in the place of the status; 0 is the status.
         grpc_code: Setting<u32> = Spec::of(SettingKind::Whole(0, 16)).or("0");
     }
 }
