@@ -143,16 +143,25 @@ async fn read(shared: Arc<Shared>, address: SocketAddr, apis: bool) {
     let resilience = fetch::get(address, Page::Resilience).await;
     let apis = if apis { Some(fetch::get(address, Page::Apis).await) } else { None };
     let work = move || {
-        let mut problem = None;
-        let mut json = |page: Result<Option<bytes::Bytes>, String>| match page {
-            Ok(page) => page.and_then(|page| serde_json::from_slice::<Value>(&page).ok()),
-            Err(error) => {
-                problem = Some(error);
-                None
-            }
+        // Each page is there only where its part is; but without these two they are no ops pages.
+        let mut problem = match (&metrics, &resilience) {
+            (Err(error), _) => Some(error.clone()),
+            (Ok(None), Ok(None)) => Some("neither /metrics nor /resilience is there".to_owned()),
+            _ => None,
         };
-        let resilience = json(resilience);
-        let apis = apis.map(&mut json);
+        let mut json = |of: &str, page: Result<Option<bytes::Bytes>, String>| {
+            let read = page.and_then(|page| match page.as_deref().map(serde_json::from_slice) {
+                Some(Err(error)) => Err(format!("{of} is no JSON: {error}")),
+                Some(Ok(value)) => Ok(Some(value)),
+                None => Ok(None),
+            });
+            read.unwrap_or_else(|error| {
+                problem.get_or_insert(error);
+                None
+            })
+        };
+        let resilience: Option<Value> = json("/resilience", resilience);
+        let apis = apis.map(|apis| json("/apis", apis));
         let name = enter(&shared, address, resilience, apis, problem);
         if let (Some(name), Ok(Some(page))) = (name, metrics) {
             shared.clock.go();

@@ -1,7 +1,7 @@
 //! One GET, bounded in time and size.
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, StatusCode, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -57,6 +57,10 @@ async fn ask(address: SocketAddr, page: Page) -> Result<Option<Bytes>, String> {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
             status => return Err(format!("{path} answers {status}")),
+        }
+        let kind = reply.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if kind.is_some_and(|kind| kind.starts_with(b"text/html")) {
+            return Err(format!("{path} is a page for people (text/html)"));
         }
         let (mut body, mut all) = (reply.into_body(), BytesMut::new());
         while let Some(frame) = body.frame().await {

@@ -111,6 +111,43 @@ async fn a_service_whose_ops_pages_fall_silent_is_told() {
     assert_eq!(problem["detail"], gone.to_string());
 }
 
+/// A port of another kind, most likely: what listens there answers, and nothing of it is shown.
+#[tokio::test]
+async fn an_address_that_has_no_ops_pages_is_told() {
+    const HTML: &str = "200 OK\r\ncontent-type: text/html; charset=utf-8\r\n";
+    let serve = async |head: &'static str, body: &'static str| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 2048]).await;
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {head}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        address
+    };
+    for (head, body, wanted) in [
+        (HTML, "<html>", "is a page for people"),
+        ("404 Not Found\r\n", "", "neither /metrics nor /resilience"),
+        ("200 OK\r\n", "odd", "/resilience is no JSON"),
+    ] {
+        let address = serve(head, body).await;
+        let target = OpsTarget::new("orders", address);
+        let console = Console::start(config().with_target(target)).await.expect("ports");
+        let problem = until("it is told", async || {
+            let guards = data(&console, "guards").await;
+            guards[0]["problem"].as_str().map(str::to_owned)
+        })
+        .await;
+        assert!(problem.contains(wanted), "{problem}");
+        assert_eq!(data(&console, "guards").await[0]["answered"], json!(null), "{problem}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_is_believed_only_on_loopback() {
     let (address, read) = ops_pages().await;
