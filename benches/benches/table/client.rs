@@ -193,10 +193,7 @@ fn over_a_socket(bench: &mut Bench) {
         });
         contest.ours("meshwise Client", || {
             let mesh = stacks::mesh(true);
-            let client = mesh
-                .client("stock")
-                .with_base_url(serve())
-                .with_transport(reqwest::Client::builder());
+            let client = mesh.client("stock").with_base_url(serve());
             let (client, runtime) = (client.build().expect("a client"), runtime());
             Contestant::new(move || {
                 runtime.block_on(async {

@@ -51,6 +51,7 @@ impl ClientLayer {
                 timeout_header: names::REQUEST_TIMEOUT.clone(),
                 classifier: Classifier::default(),
                 count_bodies: Vec::new(),
+                deferring: Vec::new(),
             }),
         }
     }

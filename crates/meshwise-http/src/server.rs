@@ -10,7 +10,7 @@ use crate::{
 };
 use http::Extensions;
 use meshwise_core::{Classifier, internal::HeaderFilter};
-use std::{any::type_name, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use tower_layer::Layer;
 
 /// Observes every call to a service: a span, metrics, an access-log line, ids handed on.
@@ -133,15 +133,6 @@ impl ServerLayer {
     #[must_use]
     pub fn with_outer_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.outer_timeout = Some(timeout))
-    }
-
-    /// Says that a service of type `S` only makes its future when it is called: what is the application's
-    /// runs once that is polled, so that nothing has to be current before. It is known again by its name,
-    /// for a `TypeId` would ask every service that is observed to be `'static`.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn with_deferring<S>(self) -> Self {
-        self.with(|config| config.deferring.push(type_name::<S>()))
     }
 
     fn with(mut self, change: impl FnOnce(&mut ServerConfig)) -> Self {

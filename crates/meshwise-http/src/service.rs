@@ -36,7 +36,8 @@ enum SideConfig {
 
 impl<S> ObservedService<S> {
     pub(crate) fn client(inner: S, config: Arc<ClientConfig>) -> Self {
-        Self { inner, side: SideConfig::Client(config), defers: false }
+        let defers = config.deferring.contains(&type_name::<S>());
+        Self { inner, side: SideConfig::Client(config), defers }
     }
 
     pub(crate) fn server(inner: S, config: Arc<ServerConfig>) -> Self {

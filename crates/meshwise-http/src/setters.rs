@@ -34,6 +34,15 @@ macro_rules! setters {
             self.with(|config| config.classifier = config.classifier.clone().with_fault(rule))
         }
 
+        /// Says that a service of type `S` only makes its future when it is called: what is the application's
+        /// runs once that is polled, so that nothing has to be current before. It is known again by its name,
+        /// for a `TypeId` would ask every service that is observed to be `'static`.
+        #[doc(hidden)]
+        #[must_use]
+        pub fn with_deferring<S>(self) -> Self {
+            self.with(|config| config.deferring.push(std::any::type_name::<S>()))
+        }
+
         /// Counts the messages in the bodies of gRPC requests of type `B`, for the spans that are
         /// recorded; `wrap` turns any body into one of that type.
         #[must_use]

@@ -6,7 +6,7 @@ mod support;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{Empty, Full};
-use meshwise_http::ServerLayer;
+use meshwise_http::{ClientLayer, ObservedService, ServerLayer};
 use opentelemetry::{Context, trace::TraceContextExt};
 use std::{
     convert::Infallible,
@@ -46,7 +46,7 @@ fn has_span() -> http::HeaderValue {
 }
 
 /// Returns what the service saw of the call's context when it was called, and when it was polled.
-async fn seen(layer: ServerLayer) -> [String; 2] {
+async fn seen(layer: impl Layer<Looks, Service = ObservedService<Looks>>) -> [String; 2] {
     let response = layer.layer(Looks).oneshot(get("/")).await.expect("an answer");
     ["called", "polled"].map(|name| response.headers()[name].to_str().expect("a text").to_owned())
 }
@@ -59,6 +59,9 @@ async fn a_call_runs_in_its_context_and_a_deferring_service_s_once_it_is_polled(
     assert_eq!(seen(layer()).await, ["1", "1"]);
     assert_eq!(seen(layer().with_deferring::<Other>()).await, ["1", "1"], "of another type");
     assert_eq!(seen(layer().with_deferring::<Looks>()).await, ["0", "1"]);
-    assert_eq!(o.spans.spans().len(), 3);
+    let client = || ClientLayer::new(o.telemetry.clone(), "stock");
+    assert_eq!(seen(client()).await, ["1", "1"]);
+    assert_eq!(seen(client().with_deferring::<Looks>()).await, ["0", "1"]);
+    assert_eq!(o.spans.spans().len(), 5);
     o.assert_idle();
 }

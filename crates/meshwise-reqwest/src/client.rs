@@ -287,6 +287,11 @@ impl ClientBuilder {
     /// reqwest cannot be set up (TLS).
     pub fn build(self) -> Result<Client, BuildError> {
         let tls = cfg!(feature = "tls") || self.transport.is_some();
+        let layer = match self.transport {
+            // Cookies of one's own are asked for when it is called.
+            Some(_) => self.layer,
+            None => self.layer.with_deferring::<ReqwestService>(),
+        };
         let base = Base { any_host: self.any_host, ..Base::parse(&self.base_url, tls)? };
         let transport = self
             .transport
@@ -295,7 +300,7 @@ impl ClientBuilder {
             .retry(reqwest::retry::never())
             .build()
             .map_err(BuildError::Transport)?;
-        Ok(Client { service: self.layer.layer(ReqwestService::new(transport)), base })
+        Ok(Client { service: layer.layer(ReqwestService::new(transport)), base })
     }
 }
 
@@ -374,6 +379,15 @@ mod tests {
             client.resolve(&mut uri);
             assert_eq!(uri.to_string(), full);
         }
+    }
+
+    #[test]
+    fn a_transport_that_asks_for_no_cookies_is_called_outside_of_its_context() {
+        let defers = |builder: ClientBuilder| {
+            format!("{:?}", builder.build().unwrap()).contains("defers: true")
+        };
+        assert!(defers(builder()));
+        assert!(!defers(builder().with_transport(reqwest::Client::builder())));
     }
 
     #[test]

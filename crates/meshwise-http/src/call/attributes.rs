@@ -56,7 +56,7 @@ pub(super) fn server<B>(
     // Of gRPC all is told at the end: only then is it sure that it is, and that this server has the
     // method.
     if protocol != Protocol::Grpc {
-        set_method(&mut list, request.method());
+        set_method(&mut list, operation.method, request.method());
         set_url(&mut list, uri.path(), uri.query(), operation);
     }
     list.say(names::NETWORK_PROTOCOL_VERSION, method::version(request.version()));
@@ -119,7 +119,8 @@ pub(super) fn client<B>(
     let uri = request.uri();
     let mut list = Attributes::within(list);
     if let Some(target) = target {
-        set_method(&mut list, request.method());
+        let method = request.method();
+        set_method(&mut list, method::known(method), method);
         list.say(names::URL_FULL, redact_url_of(target.origin.as_deref(), uri));
         list.set(names::URL_TEMPLATE, template);
     } else {
@@ -143,8 +144,8 @@ pub(super) fn client<B>(
     list.0
 }
 
-fn set_method(list: &mut Attributes, method: &Method) {
-    let label = method::known(method);
+/// Says a request's method, of which the label is known.
+fn set_method(list: &mut Attributes, label: &'static str, method: &Method) {
     list.say(names::HTTP_REQUEST_METHOD, label);
     let original = || method.as_str().chars().take(64).collect::<String>();
     list.set(names::HTTP_REQUEST_METHOD_ORIGINAL, (label == method::OTHER).then(original));

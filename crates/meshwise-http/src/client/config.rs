@@ -54,6 +54,8 @@ pub(crate) struct ClientConfig {
     pub(crate) timeout_header: HeaderName,
     pub(crate) classifier: Classifier,
     pub(crate) count_bodies: Vec<CountBody>,
+    /// Names of services' types whose calls run no code of the application's.
+    pub(crate) deferring: Vec<&'static str>,
 }
 
 impl ClientConfig {
