@@ -27,7 +27,9 @@ const ASKED: u64 = 1 << 63;
 const STREAM: u64 = 1 << 62;
 const GIVEN_UP: u64 = 1 << 61;
 
-const FLAGS: u64 = ASKED | STREAM | GIVEN_UP;
+/// Says so of a limit that holds to the head of the response and is another's: that of an attempt around.
+const AROUND_HEAD: u64 = 1 << 60;
+const FLAGS: u64 = ASKED | STREAM | GIVEN_UP | AROUND_HEAD;
 
 thread_local! {
     static CURRENT: Cell<Option<Limits>> = const { Cell::new(None) };
@@ -128,7 +130,11 @@ impl Limits {
     #[inline]
     pub fn with_attempt_nanos(mut self, limit: u64) -> Self {
         self.own = self.own.min(limit);
-        self.head_by = self.head_by.min(self.began_at().saturating_add(limit));
+        let ends = self.began_at().saturating_add(limit);
+        if ends <= self.head_by {
+            self.head_by = ends;
+            return self.mark(AROUND_HEAD, false);
+        }
         self
     }
 
@@ -239,7 +245,9 @@ impl Limits {
     #[must_use]
     #[inline]
     pub fn within(self, began: u64) -> Self {
-        Self { deadline: self.ends(), told: self.told, ..Self::starting(began) }
+        let (head_by, deadline) = (self.head_by, self.body_ends());
+        Self { head_by, deadline, told: self.told, ..Self::starting(began) }
+            .mark(AROUND_HEAD, head_by != NEVER)
     }
 
     /// Gives the call no more than four fifths of the time to `bound`, so that this side ends before
@@ -269,7 +277,9 @@ impl Limits {
     pub const fn delayed(mut self, nanos: u64) -> Self {
         self = self.sent_at(self.began_at().saturating_add(nanos));
         // "Never" stays so.
-        self.head_by = self.head_by.saturating_add(nanos);
+        if !self.is(AROUND_HEAD) {
+            self.head_by = self.head_by.saturating_add(nanos);
+        }
         if self.told > self.total {
             self.total = self.total.saturating_add(nanos);
         }
@@ -385,8 +395,9 @@ impl Limits {
     pub fn passed(&self, now: Instant) -> Passed {
         let now = clock::nanos(now);
         let past = |ends: u64| now.saturating_add(TICK) >= ends;
-        let own = past(self.head_by) || past(self.total);
-        if !own && !past(self.deadline) {
+        let (head, around) = (past(self.head_by), self.is(AROUND_HEAD));
+        let own = head && !around || past(self.total);
+        if !own && !head && !past(self.deadline) {
             Passed::No
         } else if !self.enough(now.saturating_sub(self.began_at())) {
             Passed::TooShort
@@ -400,7 +411,9 @@ impl Limits {
     /// Tells whether the peer was given so little time that its own timeouts say nothing of it.
     #[must_use]
     pub fn too_short(&self) -> bool {
-        self.deadline != NEVER && !self.enough(self.deadline.saturating_sub(self.began_at()))
+        let head_by = if self.is(AROUND_HEAD) { self.head_by } else { NEVER };
+        let ends = earlier(self.deadline, head_by);
+        ends != NEVER && !self.enough(ends.saturating_sub(self.began_at()))
     }
 
     /// Tells whether the earliest deadline is one that the call's own code has asked for.

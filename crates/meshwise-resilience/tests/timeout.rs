@@ -14,7 +14,10 @@ use std::{
     cell::Cell,
     error::Error,
     future::{pending, ready},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
     time::Duration,
 };
 use tokio::time::{Instant, advance};
@@ -190,6 +193,35 @@ async fn an_attempt_s_timeout_covers_the_body_on_demand() {
     let response = whole.layer(service).oneshot(Request::new(())).await.unwrap();
     let error = Box::pin(response.into_body()).collect().await.unwrap_err();
     assert_eq!(rule(&error), Rule::TimedOut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_around_limits_the_calls_of_a_guarded_client_to_their_heads() {
+    let breaker = BreakerLayer::new("stock", BreakerConfig::new()).unwrap();
+    let peer = PeerLayer::new("stock", PeerConfig::new()).unwrap();
+    let calls = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&calls);
+    let stock = timeout(250).layer(breaker.layer(peer.layer(service_fn(
+        move |request: Request<ReplayBody<Empty<Bytes>>>| {
+            seen.fetch_add(1, SeqCst);
+            async move {
+                if request.uri().path() == "/hangs" {
+                    pending::<()>().await;
+                }
+                slow_body(4, ms(100)).await
+            }
+        },
+    ))));
+    let request = |path: &str| Request::get(path).body(Empty::<Bytes>::new()).unwrap();
+    let response = stock.clone().oneshot(request("/")).await.unwrap();
+    assert_eq!(Box::pin(response.into_body()).collect().await.unwrap().to_bytes(), "xxxx");
+    let seen = breaker.handle().snapshot();
+    assert_eq!((seen.calls, seen.failed), (1, 0));
+
+    let start = Instant::now();
+    assert_eq!(rule(&stock.oneshot(request("/hangs")).await.unwrap_err()), Rule::TimedOut);
+    assert!((ms(250)..ms(260)).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert_eq!(calls.load(SeqCst), 2, "it is not tried again past that limit");
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,6 +56,21 @@ fn what_the_call_s_own_code_has_asked_for_is_known_whatever_else_is_set() {
 }
 
 #[test]
+fn the_limit_of_an_attempt_around_is_another_s_and_holds_to_the_head() {
+    let limits = began();
+    let at = |after| limits.began() + ms(after);
+    let around = limits.with_attempt(ms(100)).with_total(ms(500));
+    let within = around.within(limits.began_at()).with_attempt(ms(200));
+    assert_eq!((within.end(), within.past_head().end()), (Some(at(100)), Some(at(500))));
+    assert_eq!((within.passed(at(50)), within.passed(at(100))), (Passed::No, Passed::Foreign));
+    assert_eq!((within.too_short(), within.delayed(7).end()), (false, Some(at(100))));
+    let hurried = around.within(limits.began_at()).with_attempt(ms(300));
+    assert_eq!((hurried.passed(at(100)), hurried.too_short()), (Passed::TooShort, true));
+    let earlier = within.with_attempt(ms(60));
+    assert_eq!((earlier.end(), earlier.passed(at(60))), (Some(at(60)), Passed::Own));
+}
+
+#[test]
 fn an_attempt_s_limit_holds_to_the_head_and_a_stream_keeps_what_was_set_on_purpose() {
     let limits = began();
     let at = |after| limits.began() + ms(after);
