@@ -165,9 +165,16 @@ async fn clients_that_vanished_hold_nothing_up() {
     };
     // In the midst of a head, and one that answers nothing over HTTP/2.
     let silent = [say(b"GET /orders/7 HT").await, say(PREFACE).await];
-    // These have calls: one whose answer takes its time, and one that is read slowly.
+    // These have calls: one whose answer takes its time, and two that are read slowly.
     let mut late = say(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let mut read_late = say(b"GET /body HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let stream = TcpStream::connect(up.address).await.expect("a connection");
+    let (mut client, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let request = http::Request::get(up.url("/body")).body(()).expect("a request");
+    let (head, _) = client.send_request(request, true).expect("sent");
+    // All of it is with the server's side of the connection; the window holds it back.
+    let mut unread = head.await.expect("a head").into_body();
     eventually("they are in flight", || {
         let text = mesh.metrics_text();
         text.lines()
@@ -184,6 +191,13 @@ async fn clients_that_vanished_hold_nothing_up() {
         .expect("in time")
         .expect("all of it");
     assert!(answer.len() > 1_000_000 && answer.ends_with(b"x"), "{}", answer.len());
+    let mut read = 0;
+    while let Some(piece) = unread.data().await {
+        let length = piece.expect("all of it").len();
+        read += length;
+        unread.flow_control().release_capacity(length).expect("a window");
+    }
+    assert_eq!(read, 1_000_000);
     assert_eq!(up.ended().await.broken_off, 0);
     drop(silent);
 }

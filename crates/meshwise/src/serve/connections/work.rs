@@ -1,11 +1,12 @@
 //! What a connection still has to do: calls, and bytes that its client has not taken yet.
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
+    io::IoSlice,
     pin::Pin,
     sync::{
         Arc, Weak,
@@ -24,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Calls(Call);
 
-/// A call on a connection, from its head to the end of its answer.
+/// A call on a connection, from its head until all of its answer is written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Call(Arc<()>);
 
@@ -101,7 +102,7 @@ where
         let this = self.project();
         let answer = ready!(this.inner.poll(cx));
         let call = this.call.take();
-        Poll::Ready(answer.map(|answer| answer.map(|inner| CallBody { inner, _call: call })))
+        Poll::Ready(answer.map(|answer| answer.map(|inner| CallBody { inner, call })))
     }
 }
 
@@ -109,18 +110,50 @@ where
 #[derive(Debug)]
 pub(super) struct CallBody {
     inner: Body,
+    call: Option<Call>,
+}
+
+/// A piece of an answer, which belongs to the call until it is written: over HTTP/2 it may lie in wait for a
+/// client that is slow, though the body has ended.
+#[derive(Debug)]
+pub(super) struct CallData {
+    bytes: Bytes,
     _call: Option<Call>,
 }
 
+impl Buf for CallData {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.bytes.chunks_vectored(slices)
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+
+    fn copy_to_bytes(&mut self, count: usize) -> Bytes {
+        self.bytes.copy_to_bytes(count)
+    }
+}
+
 impl HttpBody for CallBody {
-    type Data = Bytes;
+    type Data = CallData;
     type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<CallData>, axum::Error>>> {
+        let polled = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let data = |bytes| CallData { bytes, _call: self.call.clone() };
+        Poll::Ready(polled.map(|frame| frame.map(|frame| frame.map_data(data))))
     }
 
     fn is_end_stream(&self) -> bool {
