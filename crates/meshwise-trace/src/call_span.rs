@@ -56,21 +56,18 @@ impl CallSpan {
     /// Prepares a span that stands for the span of `cx`: in `dispatch`, or else in the current subscriber.
     #[must_use]
     pub fn new(cx: &Context, dispatch: Option<&Dispatch>) -> Self {
-        match dispatch {
-            Some(own) => Self::within(own, cx),
-            None => dispatcher::get_default(|current| Self::within(current, cx)),
-        }
-    }
-
-    #[inline]
-    fn within(dispatch: &Dispatch, cx: &Context) -> Self {
-        let on_demand = dispatch.downcast_ref::<Demanded>().map_or(0, Demanded::number);
+        let number =
+            |dispatch: &Dispatch| dispatch.downcast_ref::<Demanded>().map_or(0, Demanded::number);
+        let on_demand = dispatch.map_or_else(|| dispatcher::get_default(number), number);
         let span = Self { on_demand, made: OnceLock::new() };
         if on_demand == 0 && !CALLSITE.register().is_never() {
+            // Not from within `get_default`: what asks for a subscriber there is told that there is none.
+            let current = || dispatcher::get_default(Dispatch::clone);
+            let dispatch = dispatch.map_or_else(current, Dispatch::clone);
             let _attached = cx.clone().attach();
             let made = make(|metadata| dispatch.enabled(metadata), |new| dispatch.new_span(new));
             if let Some(id) = made {
-                let _first = span.made.set(MadeSpan { id, dispatch: dispatch.clone() });
+                let _first = span.made.set(MadeSpan { id, dispatch });
             }
         }
         span
@@ -148,7 +145,7 @@ impl Drop for CallSpanGuard<'_> {
         }
         // The subscriber that has made and entered it is still the thread's.
         if let Some(entered) = Frame::entered(owner) {
-            dispatcher::get_default(|dispatch| dispatch.exit(&entered));
+            dispatcher::get_default(Dispatch::clone).exit(&entered);
         }
         if let Some(span) = Frame::pop(owner)
             && self.0.id() != Some(&span)
