@@ -13,7 +13,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Error, expect, sync_playwright
 
 page_url, pictures, part = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
 pictures.mkdir(parents=True, exist_ok=True)
@@ -68,8 +68,15 @@ class Visit:
         self.page.goto(f"{page_url}#/{view}")
 
     def click(self, selector):
+        """Clicks on the first: lists are drawn anew as calls come, so the one that was found may be gone by then."""
         self.clicks += 1
-        self.page.locator(selector).first.click(force=True)
+        for left in reversed(range(20)):
+            try:
+                return self.page.locator(selector).first.click(force=True)
+            except Error as error:
+                if not left or not any(gone in str(error) for gone in ("not visible", "not attached", "detached")):
+                    raise
+                self.page.wait_for_timeout(100)
 
     def see(self, selector):
         expect(self.page.locator(selector).first).to_be_visible()
