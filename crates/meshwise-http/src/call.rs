@@ -306,11 +306,7 @@ impl Call {
     /// Ends the call: the service returned an error instead of a response, or the body broke off.
     pub(crate) fn failed<E: Display + 'static>(&mut self, error: &E) {
         let faults = self.classifier().faults();
-        let mut fault = faults.of(error);
-        if fault.kind == FaultKind::Other && self.progress.head.is_some() {
-            fault.kind = FaultKind::Body;
-        }
-        let message = faults.message(error);
+        let (fault, message) = (faults.of(error), faults.message(error));
         self.broke(fault, Some(message));
     }
 
@@ -339,7 +335,7 @@ impl Call {
     fn broke(&mut self, fault: Fault, message: Option<String>) {
         let head = self.progress.head;
         let end = self.classifier().failed(self.side.end(), head, fault, &self.limits, now());
-        self.finish(end, || fault_code(fault), message);
+        self.finish(end, || fault_code(fault.after_head(head.is_some())), message);
     }
 
     /// Ends the call: its code panicked.

@@ -11,7 +11,7 @@
 //! to `AnyValue`" has integers of 64 bits as such, and only larger ones as decimal texts.)
 
 use meshwise_core::internal::{
-    bounded,
+    bounded, error_sources,
     told::{TextRange, ToldError, ToldValue, ToldValues},
 };
 use smallvec::{SmallVec, smallvec};
@@ -25,8 +25,6 @@ const MAX_VALUE: usize = 64 << 10;
 const CUT: &str = "[cut]";
 /// How much of an error's `Debug` is looked at for a name.
 const NAME: usize = 128;
-/// How many causes of an error are followed: a chain may be a circle.
-const MAX_CAUSES: usize = 32;
 
 /// Has values visited, and copies them formatted; tells whether some had to be formatted, or is another
 /// integer.
@@ -189,8 +187,8 @@ impl fmt::Debug for Plain<'_> {
 
 /// Copies what an error, and what caused it, say of themselves.
 fn copied_error(error: &(dyn Error + 'static)) -> ToldError {
-    let (mut chain, mut next) = (SmallVec::<[(String, String); 4]>::new(), Some(error));
-    while let Some(error) = next.filter(|_| chain.len() < MAX_CAUSES) {
+    let mut chain = SmallVec::<[(String, String); 4]>::new();
+    for error in error_sources(error) {
         let (mut message, mut debug) = (String::new(), String::new());
         append(&mut message, format_args!("{error}"));
         match error.downcast_ref::<std::io::Error>() {
@@ -198,7 +196,6 @@ fn copied_error(error: &(dyn Error + 'static)) -> ToldError {
             None => bounded::append(&mut debug, NAME, format_args!("{error:?}")),
         };
         chain.push((message, debug));
-        next = error.source();
     }
     let whole =
         chain.into_iter().rev().fold(None, |source: Option<ToldError>, (message, debug)| {

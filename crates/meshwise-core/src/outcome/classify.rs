@@ -301,12 +301,8 @@ impl Classifier {
         limits: &Limits,
         now: Instant,
     ) -> CallEnd {
-        let (mut fault, mut phase) = (fault, fault.phase.unwrap_or(Phase::Head));
-        if head.is_some() {
-            // What no one knows more of is the body that broke.
-            let vague = fault.kind == FaultKind::Other;
-            (fault.kind, phase) = (if vague { FaultKind::Body } else { fault.kind }, Phase::Body);
-        }
+        let fault = fault.after_head(head.is_some());
+        let phase = if head.is_some() { Phase::Body } else { fault.phase.unwrap_or(Phase::Head) };
         let outcome = Outcome::Failure(fault.error_type());
         let end = CallEnd { outcome, blame: Blame::Peer, phase: Some(phase), ..CallEnd::SUCCESS };
         let end = match fault.kind {

@@ -117,6 +117,16 @@ impl Fault {
         }))
     }
 
+    /// Sees it as that of a call whose head is there, or not: what broke afterwards, in a way that no one knows
+    /// more of, is the body.
+    #[doc(hidden)]
+    pub const fn after_head(mut self, head: bool) -> Self {
+        if head && matches!(self.kind, FaultKind::Other) {
+            self.kind = FaultKind::Body;
+        }
+        self
+    }
+
     /// Takes from an error further down what is not known yet.
     fn or(mut self, below: Self) -> Self {
         // "The body failed" is true of a connection that broke, and says less.

@@ -5,7 +5,7 @@ use crate::protocol::OtlpProtocol;
 use http::{HeaderMap, StatusCode, Uri};
 use meshwise_core::{
     Backoff, DropReason,
-    internal::{error_chain, retry_after},
+    internal::{error_chain, error_sources, retry_after},
 };
 use std::{error::Error, fmt, time::Duration};
 
@@ -164,18 +164,13 @@ impl Waits {
 /// parse them, or did not expect any before it asked; an HTTP/2 client takes the first letters of
 /// `HTTP/1.1` for the length of a frame.
 fn looks(error: &(dyn Error + 'static)) -> Looks {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<hyper::Error>() {
-            let text = error_chain(error);
-            // These have no question of their own in hyper's error.
-            let garbled = ["unexpected message", "frame with invalid size"];
-            let garbled = error.is_parse() || garbled.iter().any(|words| text.contains(words));
-            return if garbled { Looks::Other } else { Looks::Silent };
-        }
-        cause = error.source();
-    }
-    Looks::Unknown
+    let of_hyper = error_sources(error).find_map(|error| error.downcast_ref::<hyper::Error>());
+    let Some(error) = of_hyper else { return Looks::Unknown };
+    let text = error_chain(error);
+    // These have no question of their own in hyper's error.
+    let garbled = ["unexpected message", "frame with invalid size"];
+    let garbled = error.is_parse() || garbled.iter().any(|words| text.contains(words));
+    if garbled { Looks::Other } else { Looks::Silent }
 }
 
 #[cfg(test)]
