@@ -11,17 +11,24 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable},
 };
-use meshwise::messaging::{CarrierMut as _, LagTask, System};
+use meshwise::messaging::{CarrierMut as _, Lag, LagProbe, LagTask, ProbeError, System};
 use meshwise_messaging::lapin_4::QueueLag;
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use tokio_stream::StreamExt as _;
 
-/// How long is waited at most before a broker that is away is tried again.
+/// How long a broker is given to answer when it is connected to anew.
 const SOON: Duration = Duration::from_secs(2);
 
 /// A quorum queue, which counts deliveries.
+#[derive(Clone)]
 pub(super) struct Amqp {
+    url: String,
+    link: Arc<Mutex<Option<Arc<Link>>>>,
+}
+
+/// A connection, with all that is used over it.
+struct Link {
     _connection: Connection,
     channel: Channel,
     /// A question for a queue that is not there would close the other one.
@@ -29,13 +36,9 @@ pub(super) struct Amqp {
     messages: Mutex<Consumer>,
 }
 
-impl Amqp {
-    pub(super) async fn connect(url: &str) -> anyhow::Result<Self> {
-        // A broker that is started anew is connected to again, with queue and consumer.
-        let properties = ConnectionProperties::default().enable_auto_recover();
-        let properties = properties
-            .configure_backoff(|backoff| backoff.with_max_delay(SOON).without_max_times());
-        let connection = Connection::connect(url, properties).await?;
+impl Link {
+    async fn open(url: &str) -> anyhow::Result<Self> {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let mut arguments = FieldTable::default();
@@ -48,6 +51,56 @@ impl Amqp {
         let (asks, messages) = (connection.create_channel().await?, Mutex::new(messages));
         Ok(Self { _connection: connection, channel, asks, messages })
     }
+
+    async fn publish(&self, message: Message) -> anyhow::Result<()> {
+        let mut headers = FieldTable::default();
+        message.headers.iter().for_each(|(name, value)| headers.add(name, value));
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_message_id(message.id.into())
+            .with_headers(headers);
+        let (to, options) = (ORDER_PLACED.into(), BasicPublishOptions::default());
+        let body = message.body.as_bytes();
+        let sent = self.channel.basic_publish("".into(), to, options, body, properties);
+        ensure!(sent.await?.await?.is_ack(), "the broker has not taken the message");
+        Ok(())
+    }
+
+    async fn receive(&self) -> anyhow::Result<Delivery> {
+        Ok(self.messages.lock().await.next().await.context("the consumer was ended")??)
+    }
+}
+
+impl Amqp {
+    pub(super) async fn connect(url: &str) -> anyhow::Result<Self> {
+        let link = Link::open(url).await?;
+        Ok(Self { url: url.to_owned(), link: Arc::new(Mutex::new(Some(Arc::new(link)))) })
+    }
+
+    /// Uses the connection; one that something failed over is left, and the next use opens another.
+    /// A client's own recovery stops for good at a broker that takes connections before it has its
+    /// queues.
+    async fn with<T, F>(&self, used: impl FnOnce(Arc<Link>) -> F) -> anyhow::Result<T>
+    where
+        F: Future<Output = anyhow::Result<T>>,
+    {
+        let link = self.link().await?;
+        let answer = used(Arc::clone(&link)).await;
+        if answer.is_err() {
+            self.link.lock().await.take_if(|current| Arc::ptr_eq(current, &link));
+        }
+        answer
+    }
+
+    async fn link(&self) -> anyhow::Result<Arc<Link>> {
+        let mut current = self.link.lock().await;
+        if let Some(link) = &*current {
+            return Ok(Arc::clone(link));
+        }
+        let opened = tokio::time::timeout(SOON, Link::open(&self.url)).await;
+        let link = Arc::new(opened.context("the broker does not answer")??);
+        Ok(Arc::clone(current.insert(link)))
+    }
 }
 
 impl Broker for Amqp {
@@ -56,35 +109,26 @@ impl Broker for Amqp {
     }
 
     fn publish(&self, message: Message) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let mut headers = FieldTable::default();
-            message.headers.iter().for_each(|(name, value)| headers.add(name, value));
-            let properties = BasicProperties::default()
-                .with_delivery_mode(2)
-                .with_message_id(message.id.into())
-                .with_headers(headers);
-            let (to, options) = (ORDER_PLACED.into(), BasicPublishOptions::default());
-            let body = message.body.as_bytes();
-            let sent = self.channel.basic_publish("".into(), to, options, body, properties);
-            ensure!(sent.await?.await?.is_ack(), "the broker has not taken the message");
-            Ok(())
-        })
+        Box::pin(self.with(|link| async move { link.publish(message).await }))
     }
 
     fn receive(&self) -> Answer<'_, Box<dyn Taken>> {
-        Box::pin(async {
-            let mut messages = self.messages.lock().await;
-            loop {
-                match messages.next().await.context("the channel closed")? {
-                    Ok(message) => return Ok(Box::new(message) as Box<dyn Taken>),
-                    Err(error) => self.channel.wait_for_recovery(error).await?,
-                }
-            }
-        })
+        Box::pin(
+            self.with(|link| async move { Ok(Box::new(link.receive().await?) as Box<dyn Taken>) }),
+        )
     }
 
     fn watch_lag(&self, consumer: &meshwise::messaging::Consumer) -> LagTask {
-        consumer.watch_lag(ASK_EVERY, QueueLag::new(self.asks.clone(), ORDER_PLACED))
+        consumer.watch_lag(ASK_EVERY, self.clone())
+    }
+}
+
+impl LagProbe for Amqp {
+    async fn probe(&self, timeout: Duration) -> Result<Vec<Lag>, ProbeError> {
+        let asked = self.with(|link| async move {
+            Ok(QueueLag::new(link.asks.clone(), ORDER_PLACED).probe(timeout).await?)
+        });
+        asked.await.map_err(ProbeError::new)
     }
 }
 

@@ -775,7 +775,7 @@ class Shop:
         self.log, self.numbers = SCRATCH / "shop.log", itertools.count(1000)
         self.process = subprocess.Popen(
             [str(SHOP), "--no-console", "--queue", url, "--log-file", str(self.log), "--rate", "5"],
-            stdout=subprocess.PIPE, stderr=open(SCRATCH / "shop.err", "ab"), stdin=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE, stderr=open(SCRATCH / "shop.err", "wb"), stdin=subprocess.DEVNULL, text=True,
         )
         said, self.orders = "", None
         for line in self.process.stdout:
@@ -805,9 +805,11 @@ class Shop:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
         self.process.kill()
         self.process.wait()
+        if failure:
+            print("the shop said at last:", (SCRATCH / "shop.err").read_text()[-2000:], sep="\n")
 
 
 def shop_outlives(server):
