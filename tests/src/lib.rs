@@ -11,7 +11,7 @@ mod proof;
 
 pub use proof::Proof;
 
-use axum::Router;
+use axum::{Router, serve::ListenerExt};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -52,6 +52,8 @@ impl Drop for Served {
 pub async fn serve(app: Router) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
+    // What is written goes at once, and not when the other side's kernel gets round to an acknowledgement.
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket"));
     let task = tokio::spawn(async move {
         axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
             .await

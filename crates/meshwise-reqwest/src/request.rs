@@ -7,12 +7,8 @@ use http_body::Body;
 use meshwise_core::{Deadline, Redaction};
 use meshwise_http::UrlTemplate;
 use reqwest::ResponseBuilderExt;
-use std::{
-    error::Error as StdError,
-    fmt,
-    future::poll_fn,
-    time::{Duration, Instant},
-};
+use std::{error::Error as StdError, fmt, future::poll_fn, time::Duration};
+use tokio::time::Instant;
 use tower_service::Service;
 
 /// Builds one request to a peer, and sends it through the client's layers.
@@ -103,7 +99,7 @@ impl<'a, S> RequestBuilder<'a, S> {
     ///
     /// An earlier deadline, of the call being served, stays in force.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        let deadline = Deadline::after(Instant::now(), timeout);
+        let deadline = Deadline::after(Instant::now().into_std(), timeout);
         self.request.extensions_mut().insert(deadline);
         self
     }

@@ -15,8 +15,8 @@ use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
-    time::Instant,
 };
+use tokio::time::Instant;
 use tower_service::Service;
 
 /// Sends `http::Request`s through a `reqwest::Client`.
@@ -129,7 +129,7 @@ where
         match self.sent(request) {
             Ok(mut request) => {
                 if let Some(deadline) = deadline {
-                    let left = deadline.remaining(Instant::now()).unwrap_or_default();
+                    let left = deadline.remaining(Instant::now().into_std()).unwrap_or_default();
                     *request.timeout_mut() = Some(left);
                 }
                 ReqwestFuture::Sent { response: self.client.call(request) }

@@ -114,14 +114,9 @@ impl PeerShared {
             },
             ..Gate::new(peer)
         };
-        let (mut routes, mut own): (Vec<(Pattern, _)>, _) = Default::default();
+        let (mut routes, mut own): (Vec<_>, _) = Default::default();
         for (route, RouteConfig(set)) in &config.routes {
             let pattern = Pattern::parse(route)?;
-            let mut names = config.routes.iter().zip(&routes);
-            if let Some(((first, _), _)) = names.find(|(_, (it, _))| it.covers(&pattern)) {
-                let value = format_args!("{route:?} behind {first:?}, which matches all its calls");
-                return Err(ConfigError::new("route", value, "a place before that one"));
-            }
             routes.push((pattern, of_route(gate.clone(), route, said, set, &mut own)?));
         }
         if let Some(breaker) = &gate.breaker {

@@ -239,8 +239,9 @@ impl RetryVerdict {
     pub(crate) fn of(end: &CallEnd, repeatable: bool) -> Self {
         match (end.retryable, end.retry_after) {
             (Retryable::Always, _) => Self::Unsent,
-            (Retryable::Never, _) if end.health() == Health::Well => Self::Well,
+            // Whatever it comes with.
             (_, Some(RetryAfter::Stop)) => Self::Stop,
+            (Retryable::Never, _) if end.health() == Health::Well => Self::Well,
             (Retryable::Never, _) => Self::Final,
             (Retryable::IfRepeatable, _) if !repeatable => Self::Unsafe,
             (Retryable::IfRepeatable, wait) => Self::Again(wait),

@@ -97,7 +97,6 @@ impl Call {
             around: trace_around,
             seen,
             protocol: asked,
-            started,
             began,
         };
         let limits = sending.write(request, resend_count);

@@ -1,6 +1,6 @@
 //! How an incoming call starts: what came with it is read, and its span begins.
 
-use super::{Call, Client, Progress, Side, attributes, slot};
+use super::{Call, Client, Progress, Side, attributes, now, slot};
 use crate::{
     calls::{
         Calls,
@@ -53,7 +53,7 @@ impl Call {
 
         // Most requests from outside say nothing of any of this.
         let told = filter.may_have_any(config.reads);
-        let came = told.then(|| Came::of(config, protocol, headers, filter, started));
+        let came = told.then(|| Came::of(config, protocol, headers, filter));
         let parent = came.as_ref().map_or(&NO_PARENT, |came| &came.parent);
         let mut recorded_at = None;
         let span = match &shared.tracing {
@@ -202,7 +202,6 @@ impl Came {
         protocol: Protocol,
         headers: &HeaderMap,
         filter: HeaderFilter,
-        started: Instant,
     ) -> Self {
         let shared = &config.telemetry.0;
         let incoming = shared.propagators.extract_with(headers, filter);
@@ -226,10 +225,10 @@ impl Came {
         let (deadline, limit) = read_timeouts(headers, filter, &config.timeout_header);
         // What a gRPC deadline says was set on purpose; the other may be the limit of one attempt.
         if let Some(timeout) = deadline.filter(|_| grpc) {
-            info.set_deadline(started, timeout);
+            info.set_deadline(now(), timeout);
         }
         if let Some(timeout) = limit {
-            info.set_limit(started, timeout);
+            info.set_limit(now(), timeout);
         }
         let parent = incoming.parent.as_ref().map_or(SpanContext::NONE, |parent| {
             info.trace_state = parent.state.clone();

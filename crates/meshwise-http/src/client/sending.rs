@@ -13,10 +13,7 @@ use opentelemetry::{
     baggage::BaggageExt,
     trace::{SpanContext, TraceId},
 };
-use std::{
-    borrow::Cow,
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, time::Duration};
 
 /// What is known of an outgoing call while its request is written.
 pub(crate) struct Sending<'a> {
@@ -31,7 +28,6 @@ pub(crate) struct Sending<'a> {
     pub(crate) seen: HeaderFilter,
     /// What the request says it is.
     pub(crate) protocol: Protocol,
-    pub(crate) started: Instant,
     /// As [`clock::nanos`] counts.
     pub(crate) began: u64,
 }
@@ -122,7 +118,7 @@ impl Sending<'_> {
     /// Finds out what limits the call, tells the peer, and leaves to the transport what no guard around
     /// the call enforces.
     fn limit<B>(&self, request: &mut Request<B>, info: Option<&CallInfo>) -> Limits {
-        let Self { config, seen, protocol, started, began, .. } = *self;
+        let Self { config, seen, protocol, began, .. } = *self;
         let grpc = protocol == Protocol::Grpc;
         let internal = config.mode == ClientMode::Internal;
         let around = Limits::current();
@@ -150,8 +146,7 @@ impl Sending<'_> {
         }
 
         // Tokio's clock, which limits are held against.
-        let now = || tokio::time::Instant::now().into_std();
-        let now = if around.is_some() { now() } else { started };
+        let now = tokio::time::Instant::now().into_std();
         let after =
             |timeout: Option<Duration>| timeout.map(|timeout| Deadline::after(now, timeout));
         let asked = [own, after(header), after(grpc_header)].into_iter().flatten().min();

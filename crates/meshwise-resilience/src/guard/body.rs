@@ -185,8 +185,11 @@ impl<B: Body<Error: Into<BoxError> + 'static>, P: Plan> Body for GuardedBody<B, 
                 if let (Some(messages), Some(data)) = (&mut watch.messages, frame.data_ref()) {
                     let more = messages.is_past_the_first() && data.has_remaining();
                     let (whole, _) = messages.frame(data);
+                    let is_whole = messages.is_past_the_first();
                     if more || whole > 1 {
                         watch.streams();
+                    } else if is_whole {
+                        watch.ticket.iter_mut().for_each(Ticket::has_answer);
                     }
                 }
                 // A stream that always has more must not outrun its limit.

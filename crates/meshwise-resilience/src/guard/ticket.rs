@@ -5,7 +5,7 @@ use crate::{breaker::Pass, clock, debug::debug, rate::Turn};
 use http::HeaderMap;
 use meshwise_core::{
     CallEnd, Outcome, Refused,
-    internal::{Entered, Limits},
+    internal::{Entered, Limits, Passed},
     outcome::{Fault, FaultKind, Head, Health, Phase, Retryable, Rule},
 };
 use std::{mem, num::NonZeroU64, sync::Arc};
@@ -220,21 +220,29 @@ impl<P: Plan> Ticket<P> {
         self.limits = self.limits.for_stream();
     }
 
+    /// The first message of a gRPC answer is there, all of it: what the call holds of this side is free, also if its
+    /// reader asks for no more.
+    pub(super) fn has_answer(&mut self) {
+        let held = self.take_held();
+        release(&self.gate, held, &CallEnd::SUCCESS);
+    }
+
     /// A gRPC answer goes on after its first message. Of a stream that may last for hours, and says nothing more;
-    /// of a call with one answer the end is still to come, which says how it went. So what it holds is free, and
-    /// a trial is over, but the call is open.
+    /// of a call with one answer the end is still to come, which says how it went. So a trial is over, but the
+    /// call is open.
     pub(super) fn may_stream(&mut self) {
         if !self.open || self.pass().is_trial() {
             return self.streams();
         }
-        let held = self.take_held();
-        release(&self.gate, held, &CallEnd::SUCCESS);
         self.limits = self.limits.for_stream().with_stream(true);
     }
 
-    /// Ends the call if it is a stream by now: what comes late says nothing of one answer.
+    /// Ends the call if it is a stream by now: what comes late, or at a deadline, says nothing of one answer.
     fn is_stream_by_now(&mut self) -> bool {
-        let is_late = || clock::exact().saturating_sub(self.limits.began_at()) > LONGEST_ANSWER;
+        let since = |now: u64| now.saturating_sub(self.limits.began_at());
+        let is_late = || {
+            self.limits.passed(clock::now()) != Passed::No || since(clock::exact()) > LONGEST_ANSWER
+        };
         let is_open = self.limits.is_stream() && self.head.is_some_and(|head| !head.is_verdict());
         let is_stream = is_open && is_late();
         if is_stream {
@@ -245,6 +253,7 @@ impl<P: Plan> Ticket<P> {
 
     /// Ends the call: its time is up.
     pub(super) fn expire(&mut self) -> (Refused, CallEnd) {
+        self.is_stream_by_now();
         let (gate, head) = (&self.gate, self.head);
         // The peer is late only if it was waited for when the time ran out.
         let pending = head.is_none_or(|head| head.is_awaited());

@@ -138,8 +138,8 @@ impl PeerConfig {
     }
 
     /// Sets what is different for a route: `GET /items/{id}`, `/files/{*path}` (any method),
-    /// `package.Service/Method` or `package.Service/*`. The first route that matches counts, so one behind
-    /// another that matches all its calls is refused; it is the request's whole path that has to match,
+    /// `package.Service/Method` or `package.Service/*`. The first route that matches counts, and
+    /// one stands before another that matches all its calls; it is the request's whole path that has to match,
     /// with that of the client's base URL. A route that is there, however it is spelt, is changed.
     ///
     /// ```
@@ -152,10 +152,14 @@ impl PeerConfig {
     pub fn with_route(mut self, route: impl Into<String>, settings: RouteConfig) -> Self {
         let route = route.into();
         let pattern = Pattern::parse(&route).ok();
-        let mut known = self.routes.iter_mut();
-        match known.find(|(name, _)| pattern.is_some() && Pattern::parse(name).ok() == pattern) {
-            Some((_, earlier)) => earlier.overlay(&settings.0),
-            None => self.routes.push((route, settings)),
+        let wider = |(name, _): &(String, _)| {
+            let there = Pattern::parse(name).ok();
+            there.zip(pattern.as_ref()).is_some_and(|(there, new)| there.covers(new))
+        };
+        let at = self.routes.iter().position(wider).unwrap_or(self.routes.len());
+        match self.routes.get_mut(at) {
+            Some((name, same)) if Pattern::parse(name).ok() == pattern => same.overlay(&settings.0),
+            _ => self.routes.insert(at, (route, settings)),
         }
         self
     }

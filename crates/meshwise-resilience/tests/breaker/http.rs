@@ -170,7 +170,7 @@ async fn a_grpc_answer_that_goes_on_is_a_stream_however_slowly_it_is_read() {
         held.push(bulkhead.snapshot().in_use);
         advance(Duration::from_millis(100)).await;
     }
-    assert_eq!((held.len(), held[0], held[1..].iter().max()), (201, 1, Some(&0)));
+    assert_eq!((held.len(), held.iter().max()), (201, Some(&0)));
 }
 
 #[tokio::test(start_paused = true)]
