@@ -29,7 +29,10 @@ const GIVEN_UP: u64 = 1 << 61;
 
 /// Says so of a limit that holds to the head of the response and is another's: that of an attempt around.
 const AROUND_HEAD: u64 = 1 << 60;
-const FLAGS: u64 = ASKED | STREAM | GIVEN_UP | AROUND_HEAD;
+
+/// Says so of a call that a guard breaks off at a limit, whether its reader waits or not.
+const CUT: u64 = 1 << 59;
+const FLAGS: u64 = ASKED | STREAM | GIVEN_UP | AROUND_HEAD | CUT;
 
 thread_local! {
     static CURRENT: Cell<Option<Limits>> = const { Cell::new(None) };
@@ -222,6 +225,18 @@ impl Limits {
     #[must_use]
     pub fn enter_given_up(self) -> Entered {
         self.mark(GIVEN_UP, true).enter()
+    }
+
+    /// As [`enter_given_up`](Self::enter_given_up), for a call that is broken off at one of them.
+    #[must_use]
+    pub fn enter_cut(self) -> Entered {
+        self.mark(CUT, true).enter_given_up()
+    }
+
+    /// Tells whether the call is broken off at one of them.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.is(CUT)
     }
 
     /// Returns the limits of the call that is being given up by the guards around the code that runs now.

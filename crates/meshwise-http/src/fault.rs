@@ -15,7 +15,7 @@ const PROTOCOL: ErrorType = ErrorType::new("protocol");
 /// | error | fault |
 /// |---|---|
 /// | the connection was closed before the head was complete, or broke | reset |
-/// | a pooled connection was closed before the request was sent on it | reset, not sent |
+/// | a connection was closed, or the peer spoke on it, before the request was sent | reset, not sent |
 /// | the peer did not answer a keep-alive ping | reset |
 /// | GOAWAY, for a stream that the peer has not seen; `REFUSED_STREAM` | reset, not sent |
 /// | `RST_STREAM` with any other reason | reset |
@@ -53,7 +53,11 @@ fn hyper(error: &hyper::Error) -> Option<Fault> {
         let body = error.source().is_some();
         return Some(Fault::new(if body { FaultKind::RequestBody } else { FaultKind::Request }));
     }
-    let io = error.source()?.downcast_ref::<io::Error>()?;
+    let Some(below) = error.source() else {
+        // The peer spoke on an idle connection (a 408, say), on which nothing was sent therefore.
+        return Some(Fault::new(FaultKind::Reset).with_sent(false));
+    };
+    let io = below.downcast_ref::<io::Error>()?;
     Some(match io.kind() {
         // A chunk that is none, a TLS record that is none.
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Fault::named(PROTOCOL),

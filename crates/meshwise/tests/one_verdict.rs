@@ -362,3 +362,31 @@ async fn an_upload_that_the_peer_takes_slowly_runs_too_and_one_that_fails_is_ove
         assert_eq!(stock.ended(), (Some("timeout".to_owned()), failed), "{fails} {total:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_a_reader_takes_is_not_the_peer_s() {
+    // Seconds that the reader takes with the head, and with a first piece that lay ready; when the call is cut, and
+    // whether that is the peer's failure: it had 0.4 of an attempt's time, while the reader waited for more.
+    for (head, piece, cut, failed) in [
+        (0, 0, 10_000, true),
+        (0, 1, 10_000, true),
+        (0, 8, 10_000, true),
+        (0, 9, 10_000, false),
+        // Time is up before the reader is back, to which more of what was sent meanwhile may still come.
+        (0, 12, 12_050, false),
+        (12, 0, 12_000, false),
+    ] {
+        let first = || Body::new(FirstPiece(Some(Bytes::from_static(b"piece"))));
+        let stock = Stock::new(|guards| guards, move |_| ready(Ok(answer(false, first()))));
+        let began = Instant::now();
+        let call = stock.client.clone().oneshot(post("/", false, Body::empty()));
+        let mut body = Box::pin(call.await.expect("a head").into_body());
+        sleep(secs(head)).await;
+        if body.frame().await.expect("a frame").is_ok() {
+            sleep(secs(piece)).await;
+            body.frame().await.expect("a frame").expect_err("its time is up");
+        }
+        assert_eq!(began.elapsed().as_millis(), cut, "{head} {piece}");
+        assert_eq!(stock.ended(), (Some("timeout".to_owned()), failed), "{head} {piece}");
+    }
+}

@@ -3,6 +3,7 @@
 
 mod callers;
 mod connections;
+mod further;
 
 use axum::{
     Router,

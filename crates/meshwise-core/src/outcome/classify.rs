@@ -27,7 +27,7 @@ use std::{error::Error, fmt, sync::Arc, time::Instant};
 /// | gRPC `RESOURCE_EXHAUSTED`, HTTP 429 to a gRPC call | failure | none | overload; tried again if `grpc-retry-pushback-ms` or `Retry-After` says when |
 /// | other gRPC codes | failure | us | |
 /// | an answer to a gRPC call that is not gRPC | failure (gRPC's code for its HTTP status) | by that code | |
-/// | 504 or `DEADLINE_EXCEEDED`, where the peer was given less than 0.4 of the attempt's own limit | failure | caller | |
+/// | 504, `DEADLINE_EXCEEDED` or `CANCELLED`, where the peer was given less than 0.4 of the attempt's own limit | failure | caller | |
 /// | no connection | failure | instance | any request may be tried again |
 /// | a connection that broke | failure | instance | before the head: may be tried again |
 /// | a request that could not be sent | failure | us | |
@@ -351,7 +351,7 @@ impl Classifier {
     ) -> CallEnd {
         if let Some(head) = head
             && head.is_verdict()
-            && (whole || !head.awaited || limits.passed(now) == Passed::No)
+            && (whole || !(head.awaited || limits.is_cut()) || limits.passed(now) == Passed::No)
         {
             let end = said(side, head.error_type(), head.flags, limits, None);
             let ended_by = if whole { end.ended_by } else { EndedBy::Caller };

@@ -54,7 +54,7 @@ struct Watch<P: Plan> {
     ticket: Option<Ticket<P>>,
     /// The messages of a gRPC body, which becomes a stream when it goes on after the first.
     messages: Option<Framing>,
-    /// Since when the reader, who has the head or a piece of the body, takes its time with it, if that counts.
+    /// Since when the reader takes its time with a piece of the body; with the head, too, if a guard measures the call.
     read_since: Option<NonZeroU64>,
     /// The request's body, if that was being sent when the answer began: as long as it flows, so may the answer.
     upload: Option<Upload>,
@@ -114,7 +114,7 @@ impl<P: Plan> Watch<P> {
     /// More of a gRPC answer may come, or its end. Until then no time is the peer's.
     fn may_stream(&mut self) {
         self.ticket.iter_mut().for_each(Ticket::may_stream);
-        self.read_since = NonZeroU64::new(clock::exact());
+        self.read_since = self.ticket.as_mut().and_then(|ticket| NonZeroU64::new(ticket.time()));
     }
 
     /// Its time is up: tells whether the time of this side, which is taken off, leaves it some.
@@ -135,7 +135,12 @@ impl<P: Plan> Watch<P> {
     #[inline]
     fn back(&mut self) {
         if let (Some(since), Some(ticket)) = (self.read_since.take(), &mut self.ticket) {
-            ticket.take_off(clock::exact().saturating_sub(since.get()));
+            let nanos = ticket.time().saturating_sub(since.get());
+            ticket.take_off(nanos);
+            // What an upload takes, and how long an answer of one message, counts from when the call began.
+            if self.upload.is_none() && !ticket.limits.is_stream() {
+                ticket.limits = ticket.limits.sent_at(ticket.limits.began_at() + nanos);
+            }
         }
     }
 
@@ -219,6 +224,7 @@ impl<B: Body<Error: Into<BoxError> + 'static>, P: Plan> Body for GuardedBody<B, 
             }
         }
         let error = watch.ticket.as_mut().map(|ticket| ticket.expire().0.into());
+        let _shown = watch.ticket.as_ref().map(|ticket| ticket.limits.enter_cut());
         this.inner.set(None);
         Poll::Ready(error.map(Err))
     }

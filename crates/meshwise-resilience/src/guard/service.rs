@@ -127,33 +127,25 @@ where
 
     #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
-        let mut asked = Readiness::NotAsked;
-        if has::<P>(BREAKER) {
-            mem::swap(&mut asked, &mut self.readiness);
-        }
-        if asked == Readiness::Open
-            && let Some(refused) = self.gate.refuse_unready()
-        {
-            return GuardedFuture::refused(refused);
+        if has::<P>(BREAKER) && self.readiness == Readiness::Open {
+            self.readiness = Readiness::NotAsked;
+            if let Some(refused) = self.gate.refuse_unready() {
+                return GuardedFuture::refused(refused);
+            }
         }
         let kind = &self.kind;
         let gate = self.gate.of_route::<P>(|| kind.route(&request));
         let mut bound = u64::MAX;
         let whole = match gate.limits::<P>(|| kind.told(&request, gate), &mut bound) {
             Ok(whole) => whole,
-            Err(refused) => {
-                self.readiness = asked;
-                return GuardedFuture::refused(refused);
-            }
+            Err(refused) => return GuardedFuture::refused(refused),
         };
         let limits = if has::<P>(DEADLINES) { gate.attempt::<P>(whole, bound) } else { whole };
         let (mut passed, queued) = match Passed::<P>::through(gate, limits, kind, &request) {
             Ok(passed) => passed,
-            Err(refused) => {
-                self.readiness = asked;
-                return GuardedFuture::refused(refused);
-            }
+            Err(refused) => return GuardedFuture::refused(refused),
         };
+        self.readiness = Readiness::NotAsked;
         let retry = find::<P, _>(RETRY, &gate.retry);
         let attempts = find::<P, _>(ROUTES, &gate.attempts).copied();
         let tries = match (retry, find::<P, _>(HEDGE, &gate.hedge)) {

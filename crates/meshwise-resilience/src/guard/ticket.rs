@@ -125,11 +125,11 @@ impl<P: Plan> Ticket<P> {
         self.limits.enter_given_up()
     }
 
-    /// The response's reader has what it waited for: if time runs out now, that is not the peer's.
+    /// The response's reader has what it waited for: if time runs out now, that is not the peer's. Returns since when.
     #[inline]
     pub(super) fn read_on(&mut self) -> Option<NonZeroU64> {
         self.head.iter_mut().for_each(|head| head.set_awaited(false));
-        self.handed_out(true)
+        self.handed_out(true).or_else(|| NonZeroU64::new(clock::coarse()))
     }
 
     /// The response's reader waits for more of its body, unless a limit has passed: that is no reason to.
@@ -142,14 +142,22 @@ impl<P: Plan> Ticket<P> {
         }
     }
 
-    /// The reader has the head or a piece of the body, and takes its time with it; returns since when, if it
-    /// counts how long the call takes. `flows` says that this tells that all is well so far.
+    /// The reader has the head or a piece of the body, and takes its time with it; returns since when, if a guard
+    /// measures the call. `flows` says that this tells that all is well so far.
     #[inline(always)]
     pub(super) fn handed_out(&mut self, flows: bool) -> Option<NonZeroU64> {
-        let measured = self.open
+        if self.is_measured() { self.reads(flows) } else { None }
+    }
+
+    fn is_measured(&mut self) -> bool {
+        self.open
             && (self.pass().is_measured()
-                || matches!(self.held.place(), Some(Held::Permit(permit)) if permit.is_measured()));
-        if measured { self.reads(flows) } else { None }
+                || matches!(self.held.place(), Some(Held::Permit(permit)) if permit.is_measured()))
+    }
+
+    /// Returns the time, exactly if a guard measures the call.
+    pub(super) fn time(&mut self) -> u64 {
+        if self.is_measured() { clock::exact() } else { clock::coarse() }
     }
 
     #[inline(never)]
@@ -258,22 +266,19 @@ impl<P: Plan> Ticket<P> {
         // The peer is late only if it was waited for when the time ran out.
         let pending = head.is_none_or(|head| head.is_awaited());
         let end = gate.classifier.expired(head, pending, &self.limits, clock::now());
-        let refused = gate.refuse(Rule::TimedOut);
         self.end(&end);
-        (refused, end)
+        (self.gate.refuse(Rule::TimedOut), end)
     }
 
     #[cold]
     pub(super) fn failed(&mut self, fault: Fault, resent: bool) -> CallEnd {
         self.is_stream_by_now();
-        let gate = &self.gate;
-        let limits = &self.limits;
+        let (gate, limits) = (&self.gate, &self.limits);
         let end = gate.classifier.failed(gate.side, self.head, fault, limits, clock::now());
-        let retries = gate.retry.is_some();
         match end.retryable {
             // A retry further out has made it again, and what was never sent has counted there.
             Retryable::Always if resent => self.end(&CallEnd::given_up(Phase::Waiting)),
-            Retryable::Always if retries => self.hold_back(&end),
+            Retryable::Always if self.gate.retry.is_some() => self.hold_back(&end),
             _ => self.end(&end),
         }
         end
@@ -351,15 +356,12 @@ impl<P: Plan> Ticket<P> {
 
     #[cold]
     fn dropped(&mut self) {
-        let unsent = self.unsent.is_some();
-        let end = match self.held.place() {
-            Some(Held::Queued(_) | Held::Turn(..)) => CallEnd::given_up(Phase::Waiting),
-            _ if unsent => CallEnd::given_up(Phase::Waiting),
-            _ => {
-                let gate = &self.gate;
-                let (head, limits) = (self.head, &self.limits);
-                gate.classifier.dropped(gate.side, head, false, limits, clock::now())
-            }
+        let waits = matches!(self.held.place(), Some(Held::Queued(_) | Held::Turn(..)));
+        let end = if waits || self.unsent.is_some() {
+            CallEnd::given_up(Phase::Waiting)
+        } else {
+            let (gate, limits) = (&self.gate, &self.limits);
+            gate.classifier.dropped(gate.side, self.head, false, limits, clock::now())
         };
         self.end(&end);
     }

@@ -49,7 +49,7 @@ impl VerdictTables {
         statuses[404] |= RETRY | TIMEOUT;
         let mut codes = [CLIENT_ERROR; 17];
         codes[GrpcCode::Ok as usize] = 0;
-        codes[GrpcCode::Cancelled as usize] = FAILED;
+        codes[GrpcCode::Cancelled as usize] = FAILED | TIMEOUT;
         codes[GrpcCode::Unknown as usize] = FAILED | SERVER_ERROR;
         codes[GrpcCode::DeadlineExceeded as usize] = FAILED | SERVER_ERROR | TIMEOUT;
         codes[GrpcCode::ResourceExhausted as usize] = CLIENT_ERROR | OVERLOAD | RETRY_IF_ASKED;
@@ -79,7 +79,7 @@ pub(super) const OVERLOAD: Flags = 8;
 pub(super) const RETRY: Flags = 16;
 /// It is tried again if the peer says when.
 pub(super) const RETRY_IF_ASKED: Flags = 32;
-/// The peer ran out of the time that it was given.
+/// The peer may have run out of the time that it was given: tonic's server says `CANCELLED` then.
 pub(super) const TIMEOUT: Flags = 64;
 /// The end of the body will tell; no table has it.
 pub(super) const UNTOLD: Flags = 128;
