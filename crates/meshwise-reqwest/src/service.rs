@@ -3,7 +3,8 @@
 use crate::{body::SyncBody, error::Error};
 use bytes::Bytes;
 use http::{
-    Request, Response, Uri, Version,
+    HeaderValue, Request, Response, Uri, Version,
+    header::CONTENT_LENGTH,
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body::Body;
@@ -26,7 +27,7 @@ use tower_service::Service;
 /// it ([`Limits::current`]), that guard enforces it and no timer is started here.
 ///
 /// A request goes out in whatever version its connection speaks, as one that came in by another may
-/// be handed on. Errors do not name the URL.
+/// be handed on; and with the length that its body has, if that is known. Errors do not name the URL.
 #[derive(Clone, Debug)]
 pub struct ReqwestService {
     client: reqwest::Client,
@@ -98,6 +99,11 @@ impl ReqwestService {
     }
 }
 
+/// Tells whether a `Content-Length` is not that of the body.
+fn is_other(said: Option<&HeaderValue>, length: u64) -> bool {
+    said.is_some_and(|said| said.to_str().ok().and_then(|said| said.parse().ok()) != Some(length))
+}
+
 impl<B> Service<Request<B>> for ReqwestService
 where
     B: Body + Send + 'static,
@@ -113,11 +119,16 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ReqwestFuture {
+        let length = request.body().size_hint().exact();
         let mut request = request.map(|body| match body.is_end_stream() {
             // Most requests have none; wrapped, it would be asked for.
             true => reqwest::Body::default(),
             false => reqwest::Body::wrap(SyncBody::new(body)),
         });
+        // hyper would send as much as the header says, or wait for the rest without end.
+        if length.is_some_and(|length| is_other(request.headers().get(CONTENT_LENGTH), length)) {
+            request.headers_mut().remove(CONTENT_LENGTH);
+        }
         // HTTP/3 has to be asked for; the others are the connection's to know.
         if request.version() != Version::HTTP_3 {
             *request.version_mut() = Version::HTTP_11;

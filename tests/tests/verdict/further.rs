@@ -4,6 +4,8 @@
 mod broken;
 mod deadlines;
 mod frames;
+mod own;
+mod served;
 
 use super::*;
 use http_body_util::BodyExt;

@@ -51,6 +51,14 @@ async fn a_connection_that_ends_at_any_moment_tells_one_story() {
             Drops,
             FAILED,
         ),
+        // A body without an end, which a retry gives up.
+        (
+            "GET",
+            &chunked("2\r\nno\r\n").replace("200", "503"),
+            Silent,
+            All,
+            "200 | 503 - | 2/1 | 2/2",
+        ),
         ("HEAD", "HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\n", Fin, All, "200 | - | 1/0 | 1/1"),
         (
             "HEAD",

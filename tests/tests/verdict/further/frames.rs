@@ -303,3 +303,36 @@ async fn a_grpc_call_that_ends_at_any_moment_tells_one_story() {
         assert_eq!(format!("{told} | {}", peer.seen()), expected, "{case}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_http_call_over_http_2_that_ends_at_any_moment_tells_one_story() {
+    const HEAD: Said = Fields(&[(":status", "200")], false);
+    const UNSEEN: [&str; 2] = ["200 | reset - | 1/0 | 2/2"; 2];
+    const SEEN: [&str; 2] = ["200 | reset - | 2/1 | 2/2", "reset | reset | 1/1 | 1/1"];
+    const BROKEN: [&str; 2] = ["200, broken | reset | 1/1 | 1/1"; 2];
+    // What is told of a GET, and of a POST.
+    for (case, says, expected) in [
+        ("REFUSED_STREAM", &[Reset(7)][..], UNSEEN),
+        ("GOAWAY, not seen", &[GoAway(false, 0)], UNSEEN),
+        ("GOAWAY, not seen, with an error", &[GoAway(false, 11)], UNSEEN),
+        ("GOAWAY, seen, and gone", &[GoAway(true, 0)], SEEN),
+        ("RST_STREAM INTERNAL_ERROR", &[Reset(2)], SEEN),
+        ("RST_STREAM CANCEL", &[Reset(8)], SEEN),
+        ("nothing, and gone", &[], SEEN),
+        ("RST_STREAM CANCEL after the head", &[HEAD, Reset(8)], BROKEN),
+        ("gone in the body", &[HEAD, Data(b"x", false)], BROKEN),
+    ] {
+        for (method, expected) in ["GET", "POST"].into_iter().zip(expected) {
+            let peer = start(&[(says, Fin), (&[HEAD, Data(b"x", true)], Keep)]).await;
+            let mesh = TestMesh::new("orders");
+            let h2 = reqwest::Client::builder().http2_prior_knowledge();
+            let client = mesh.client("stock").with_base_url(&peer.url).with_transport(h2);
+            let client = client.build().expect("a client");
+            let request = Request::builder().method(method).uri("/").body("".into());
+            let request = request.expect("a request");
+            let caller = call(&client, None, request, Reader::ReadsAll).await;
+            let told = told(&mesh, &caller, attempts(expected)).await;
+            assert_eq!(format!("{told} | {}", peer.seen()), expected, "{case}, {method}");
+        }
+    }
+}
