@@ -5,7 +5,7 @@ use super::{
     process::{Server, get},
     shop,
 };
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use std::{
     net::SocketAddr,
     process::Command,
@@ -21,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(40);
 const FULL: u32 = 8;
 /// How far the headroom may be off.
 const TOLERANCE: f64 = 0.25;
+/// How often it is tried: what else runs on the machine takes from one of the two loads.
+const TRIES: u32 = 3;
 
 pub(crate) fn run() -> anyhow::Result<()> {
     kits::debian("wrk", "wrk")?;
@@ -35,6 +37,19 @@ pub(crate) fn run() -> anyhow::Result<()> {
     for _ in 0..50 {
         ensure!(get(service, "/wait")?.0 == 200);
     }
+    for _ in 0..TRIES {
+        if compared(service, ops)?.abs() <= TOLERANCE {
+            return Ok(());
+        }
+        // The headroom looks back: not at the load of the last try.
+        thread::sleep(LIGHT);
+    }
+    bail!("the headroom is off, {TRIES} times")
+}
+
+/// Puts a light load on the service, and then all that it can take; returns how far the headroom under
+/// the first was off, as a share of what the second found.
+fn compared(service: SocketAddr, ops: SocketAddr) -> anyhow::Result<f64> {
     let begun = seen(ops, "/compute")?;
     let (start, mut calls) = (Instant::now(), 0_u32);
     while start.elapsed() < LIGHT {
@@ -73,9 +88,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let (routes, process) = (end.cpu - light.cpu, end.process - light.process);
     println!("capacity: under wrk routes had {routes:.2} s of the process's {process:.2} s");
     ensure!((routes / process - 1.0).abs() <= 0.1, "routes' time is not the process's");
-    ensure!((promised / found - 1.0).abs() <= TOLERANCE, "the headroom is off");
     ensure!(end.headroom < light.headroom, "nothing of the load is seen");
-    Ok(())
+    Ok(promised / found - 1.0)
 }
 
 /// What `/metrics` says of a route and of the process, in seconds.

@@ -3,6 +3,7 @@
 use http::{Extensions, HeaderMap, HeaderName, Method, Request, Uri};
 use meshwise_api::{Declared, ProvidedApi, Scheme};
 use meshwise_core::Protocol;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{borrow::Cow, cmp::Reverse, fmt, sync::Arc};
 
 /// Maps requests to APIs and their versions.
@@ -376,22 +377,30 @@ fn segments_at(path: &str, segments: &str) -> Option<usize> {
     path.match_indices(segments).map(|(at, _)| at).find(ends)
 }
 
-/// Writes a version as it stands in paths: what no segment may hold (RFC 3986, section 3.3) is
-/// percent-encoded; a slash is two segments.
+/// What a segment of a path may not hold as it is (RFC 3986, section 3.3); a slash is two segments.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'/');
+
+/// Writes a version as it stands in paths.
 fn escaped(version: &str) -> Cow<'_, str> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&b);
-    if version.bytes().all(fits) {
-        return Cow::Borrowed(version);
-    }
-    let mut out = String::with_capacity(version.len());
-    for byte in version.bytes() {
-        if fits(byte) {
-            out.push(char::from(byte));
-        } else {
-            out += &format!("%{byte:02X}");
-        }
-    }
-    Cow::Owned(out)
+    utf8_percent_encode(version, ESCAPED).into()
 }
 
 impl Matches {
