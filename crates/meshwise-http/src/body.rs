@@ -69,41 +69,42 @@ where
         let cost = entered.and_then(Entered::leave);
         running.end(cost);
         let Some(call) = this.call.get_mut() else { return polled };
-        call.awaits(polled.is_pending());
         // Looked at where it is: a frame that is handed on is moved.
-        if let Poll::Ready(frame) = &polled {
-            let ended = match frame {
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        call.data(data);
-                    }
-                    if let Some(trailers) = frame.trailers_ref() {
-                        match broken_off() {
-                            Some(broken) => call.broken_off(broken),
-                            None => call.complete(Some(trailers)),
-                        }
-                        true
-                    } else if inner.is_end_stream() {
-                        call.complete(None);
-                        true
-                    } else {
-                        false
-                    }
+        let Poll::Ready(frame) = &polled else {
+            call.awaits(true);
+            return polled;
+        };
+        let ended = match frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    call.data(data);
                 }
-                Some(Err(error)) => {
-                    // It has been said to the calls that were dropped for it.
-                    let _said = broken_off();
-                    call.failed(error);
+                if let Some(trailers) = frame.trailers_ref() {
+                    match broken_off() {
+                        Some(broken) => call.broken_off(broken),
+                        None => call.complete(Some(trailers)),
+                    }
                     true
-                }
-                None => {
+                } else if inner.is_end_stream() {
                     call.complete(None);
                     true
+                } else {
+                    false
                 }
-            };
-            if ended {
-                this.call.clear();
             }
+            Some(Err(error)) => {
+                // It has been said to the calls that were dropped for it.
+                let _said = broken_off();
+                call.failed(error);
+                true
+            }
+            None => {
+                call.complete(None);
+                true
+            }
+        };
+        if ended {
+            this.call.clear();
         }
         polled
     }

@@ -230,9 +230,7 @@ impl Call {
     /// Takes note whether the response's reader waits for more of its body.
     #[inline]
     pub(crate) fn awaits(&mut self, more: bool) {
-        if let Some(head) = &mut self.progress.head {
-            head.set_awaited(more);
-        }
+        self.progress.head.iter_mut().for_each(|head| head.set_awaited(more));
     }
 
     /// Lists what limits the call from here on.
@@ -259,6 +257,7 @@ impl Call {
 
     /// Takes note of a piece of the response's body.
     pub(crate) fn data(&mut self, data: &impl Buf) {
+        self.awaits(false);
         self.progress.seen += data.remaining() as u64;
         if self.protocol == Protocol::Grpc {
             self.progress.messages.frame(data);

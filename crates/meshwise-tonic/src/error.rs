@@ -3,7 +3,7 @@
 use meshwise_core::{
     GrpcCode,
     internal::error_sources,
-    outcome::{Fault, FaultKind, Faults},
+    outcome::{Fault, FaultKind, Faults, Phase},
 };
 use meshwise_http::hyper_fault;
 use std::{error::Error, sync::Arc};
@@ -39,7 +39,8 @@ fn of_transport(error: &(dyn Error + 'static)) -> Option<Fault> {
 
 fn of_status(status: &Status) -> Fault {
     let code = GrpcCode::from_number(status.code() as u32);
-    // The codes that are made here of what befell a connection. A status of any other was thought of.
+    // The codes that are made here of what befell a connection. A status of any other was thought of, unless it
+    // is that of a reset.
     let of_connection = matches!(
         status.code(),
         Code::Unavailable
@@ -48,10 +49,11 @@ fn of_status(status: &Status) -> Fault {
             | Code::Cancelled
             | Code::DeadlineExceeded
     );
-    let below = status.source().filter(|_| of_connection).map(below).unwrap_or_default();
+    let tells =
+        |source: &&(dyn Error + 'static)| of_connection || reset_code(*source) == Some(code);
+    let below = status.source().filter(tells).map(below).unwrap_or_default();
     match below.kind {
         FaultKind::Other => Fault::new(FaultKind::Grpc(code)),
-        FaultKind::Grpc(_) => Fault::new(below.kind),
         _ => below,
     }
 }
@@ -59,7 +61,8 @@ fn of_status(status: &Status) -> Fault {
 /// Looks through an error and its sources.
 fn below(error: &(dyn Error + 'static)) -> Fault {
     if let Some(code) = reset_code(error) {
-        return Fault::new(FaultKind::Grpc(code));
+        // As good as an answer.
+        return Fault::new(FaultKind::Grpc(code)).with_phase(Phase::Body);
     }
     let mut faults = Faults::new();
     faults.rule(of_transport);

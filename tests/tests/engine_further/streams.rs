@@ -2,7 +2,7 @@
 
 use super::*;
 use futures_util::stream::{self, BoxStream};
-use meshwise::GrpcClient;
+use meshwise::{GrpcClient, resilience::BreakerLayer};
 
 /// How an answer streams.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -240,6 +240,37 @@ async fn a_stream_that_breaks_counts_by_what_came_before() {
     }
 }
 
+/// A peer that resets calls with a reason that gRPC knows has answered them: each counts, and those that say that it is
+/// in trouble as failures.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_the_peer_resets_counts_by_the_reason() {
+    let clock = Clock::held();
+    for (reason, failed) in [
+        (h2::Reason::ENHANCE_YOUR_CALM, 0),
+        (h2::Reason::INADEQUATE_SECURITY, 0),
+        (h2::Reason::INTERNAL_ERROR, 1),
+        (h2::Reason::CANCEL, 1),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let task = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut connection = h2::server::handshake(stream).await.expect("HTTP/2");
+            while let Some(Ok((_, mut answer))) = connection.accept().await {
+                answer.send_reset(reason);
+            }
+        });
+        let mesh = TestMesh::new("front");
+        let client = mesh.grpc_client("stock").with_endpoint(format!("http://{address}"));
+        let mut client = EchoClient::new(client.build().expect("a client"));
+        let call = async move { client.unary(Ask::default()).await.expect_err("reset").code() };
+        let code = clock.until(call).await;
+        let seen = breaker(&mesh);
+        assert_eq!((seen.calls, seen.failed), (1, failed), "{reason:?} {code:?}");
+        task.abort();
+    }
+}
+
 /// A stream through a hop lasts as long as it likes, though each hop's attempts are short; a deadline that the
 /// first caller sets cuts it for all, and no one is blamed for that.
 #[tokio::test(start_paused = true)]
@@ -290,6 +321,58 @@ async fn a_stream_through_hops_of_both_protocols_lasts_until_somebody_s_deadline
             let seen = breaker(mesh);
             assert_eq!((seen.state, seen.failed), (BreakerState::Closed, 0), "{kind:?} {seen:?}");
             assert_eq!(bulkhead(mesh).in_use, 0, "{kind:?} {deadline:?}");
+        }
+    }
+}
+
+/// A reader that is busy with an answer's head, or a piece of it, past a limit and leaves then, or comes back: that is
+/// its own time, to guards of the client and to one that is stacked around it by hand.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_busy_past_a_limit_blames_no_one() {
+    let clock = Clock::held();
+    let peer = Peer::start().await;
+    for kind in [UntilHead, Server, Both] {
+        for deadline in [None, Some(secs(4))] {
+            for (items, leaves) in [(0, true), (0, false), (1, true), (1, false)] {
+                let mesh = TestMesh::new("front");
+                let short = |guards: PeerConfig| guards.with_total(secs(5));
+                let http = peer.client(&mesh, short);
+                let around = BreakerLayer::new("around", BreakerConfig::new()).expect("a layer");
+                let grpc = peer.grpc(&mesh, short);
+                let streams = Streams { http: http.clone(), grpc };
+                let read = async move {
+                    let mut open = streams.open(kind, deadline).await.expect("a stream");
+                    for _ in 0..items {
+                        open.next().await;
+                    }
+                    open
+                };
+                let mut open = clock.until(read).await;
+                let by_hand = http.layer(&around);
+                let by_hand = async move {
+                    let mut answer = by_hand.get("/pieces/20/10").send().await.expect("a head");
+                    for _ in 0..items {
+                        answer.chunk().await.expect("a piece");
+                    }
+                    answer
+                };
+                let mut answer = clock.until(by_hand).await;
+                clock.pass_by(ms(100), secs(8)).await;
+                if leaves {
+                    drop((open, answer));
+                } else {
+                    clock
+                        .until(async move {
+                            while open.next().await == Some(true) {}
+                            while let Ok(Some(_)) = answer.chunk().await {}
+                        })
+                        .await;
+                }
+                clock.settle().await;
+                let said = format!("{kind:?} {deadline:?} {items} {leaves}");
+                assert_eq!((breaker(&mesh).failed, bulkhead(&mesh).in_use), (0, 0), "{said}");
+                assert_eq!(around.handle().snapshot().failed, 0, "{said}");
+            }
         }
     }
 }

@@ -307,11 +307,11 @@ impl Classifier {
         let end = CallEnd { outcome, blame: Blame::Peer, phase: Some(phase), ..CallEnd::SUCCESS };
         let end = match fault.kind {
             FaultKind::Timeout | FaultKind::Refused(Rule::TimedOut) => {
-                CallEnd { outcome, phase: Some(phase), ..self.expired(head, true, limits, now) }
+                CallEnd { outcome, phase: Some(phase), ..self.expired(head, limits, now) }
             }
             // Two timers for one limit: whichever fires first, the answer is the same.
             FaultKind::Grpc(GrpcCode::DeadlineExceeded) if limits.passed(now) != Passed::No => {
-                CallEnd { phase: Some(phase), ..self.expired(head, true, limits, now) }
+                CallEnd { phase: Some(phase), ..self.expired(head, limits, now) }
             }
             FaultKind::Grpc(code) => {
                 let name = fault.name.unwrap_or(ErrorType::new(code.as_str()));
@@ -349,9 +349,10 @@ impl Classifier {
         limits: &Limits,
         now: Instant,
     ) -> CallEnd {
+        let busy = head.is_some_and(|head| !head.awaited) && !limits.is_cut();
         if let Some(head) = head
             && head.is_verdict()
-            && (whole || !(head.awaited || limits.is_cut()) || limits.passed(now) == Passed::No)
+            && (whole || busy || limits.passed(now) == Passed::No)
         {
             let end = said(side, head.error_type(), head.flags, limits, None);
             let ended_by = if whole { end.ended_by } else { EndedBy::Caller };
@@ -362,20 +363,16 @@ impl Classifier {
         }
         match limits.passed(now) {
             Passed::No => CallEnd::given_up(if head.is_some() { Phase::Body } else { Phase::Head }),
-            _ => seen_from(side, self.expired(head, true, limits, now)),
+            _ if busy => CallEnd::given_up(Phase::Body),
+            _ => seen_from(side, self.expired(head, limits, now)),
         }
     }
 
     /// Judges a call that is broken off at its limit: one that has not passed was a timer of the transport's own,
-    /// or of a layer further in. `pending` says that the peer was waited for, not its reader.
+    /// or of a layer further in. The peer is late only if it was waited for, and not its reader.
     #[must_use]
-    pub fn expired(
-        &self,
-        head: Option<Head>,
-        pending: bool,
-        limits: &Limits,
-        now: Instant,
-    ) -> CallEnd {
+    pub fn expired(&self, head: Option<Head>, limits: &Limits, now: Instant) -> CallEnd {
+        let pending = head.is_none_or(|head| head.awaited);
         let passed = limits.passed(now);
         let own = matches!(passed, Passed::Own | Passed::No);
         let fair = pending && passed != Passed::TooShort;

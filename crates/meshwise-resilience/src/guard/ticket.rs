@@ -263,9 +263,7 @@ impl<P: Plan> Ticket<P> {
     pub(super) fn expire(&mut self) -> (Refused, CallEnd) {
         self.is_stream_by_now();
         let (gate, head) = (&self.gate, self.head);
-        // The peer is late only if it was waited for when the time ran out.
-        let pending = head.is_none_or(|head| head.is_awaited());
-        let end = gate.classifier.expired(head, pending, &self.limits, clock::now());
+        let end = gate.classifier.expired(head, &self.limits, clock::now());
         self.end(&end);
         (self.gate.refuse(Rule::TimedOut), end)
     }

@@ -137,7 +137,9 @@ fn a_limit_that_says_nothing_of_the_peer_leaves_what_its_head_said() {
         let dropped = classifier.dropped(Side::Client, Some(head), false, &hurried, Instant::now());
         let ends = [(&own, false), (&hurried, true), (&hurried, false)]
             .map(|(limits, pending)| {
-                classifier.expired(Some(head), pending, limits, Instant::now())
+                let mut head = head;
+                head.set_awaited(pending);
+                classifier.expired(Some(head), limits, Instant::now())
             })
             .into_iter()
             .chain([dropped]);
@@ -145,7 +147,7 @@ fn a_limit_that_says_nothing_of_the_peer_leaves_what_its_head_said() {
             assert_eq!(end.error_type(), Some(ErrorType::TIMEOUT));
             assert_eq!((end.health(), end.overload), (health, overload), "{code}");
         }
-        let hung = classifier.expired(Some(head), true, &own, Instant::now());
+        let hung = classifier.expired(Some(head), &own, Instant::now());
         assert_eq!((hung.health(), hung.overload), (Health::Failed, true), "{code}");
     }
 }
@@ -322,9 +324,16 @@ fn whichever_timer_is_first_the_verdict_is_the_same() {
             seen(classifier.dropped(Side::Client, None, false, &limits, Instant::now())),
             expected
         );
-        assert_eq!(seen(classifier.expired(None, true, &limits, Instant::now())), expected);
-        let reader = classifier.expired(None, false, &limits, Instant::now());
-        assert_eq!((reader.blame, reader.overload), (Blame::None, false));
+        assert_eq!(seen(classifier.expired(None, &limits, Instant::now())), expected);
+        // Its reader was busy: whichever timer says so, and when it leaves.
+        let head = Some(classifier.head(Protocol::Grpc, status(200), &HeaderMap::new()));
+        let broken =
+            classifier.failed(Side::Client, head, Fault::new(faults[0]), &limits, Instant::now());
+        for reader in [classifier.expired(head, &limits, Instant::now()), broken] {
+            assert_eq!((reader.blame, reader.overload), (Blame::None, false));
+        }
+        let left = classifier.dropped(Side::Client, head, false, &limits, Instant::now());
+        assert_eq!(left, CallEnd::given_up(Phase::Body));
     }
 }
 
