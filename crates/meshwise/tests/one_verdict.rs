@@ -7,7 +7,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use meshwise::{
     GrpcClient, Mesh, builder,
-    core::Env,
+    core::{Deadline, Env},
     log::{LogLines, LogOutput},
     opentelemetry_sdk::trace::SpanData,
     resilience::{BreakerSnapshot, PeerConfig, RouteConfig},
@@ -388,5 +388,30 @@ async fn the_time_that_a_reader_takes_is_not_the_peer_s() {
         }
         assert_eq!(began.elapsed().as_millis(), cut, "{head} {piece}");
         assert_eq!(stock.ended(), (Some("timeout".to_owned()), failed), "{head} {piece}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_that_end_at_one_moment_are_the_attempt_s() {
+    // Seconds of an attempt, in all, and of a deadline that the request carries.
+    for (attempt, total, deadline) in
+        [(3, 3, None), (3, 10, Some(3)), (2, 2, Some(2)), (9, 4, Some(4))]
+    {
+        for grpc in [false, true] {
+            let guards = move |guards: PeerConfig| {
+                guards.with_timeout(secs(attempt)).with_total(secs(total))
+            };
+            let stock = Stock::new(guards, |_| pending());
+            let mut request = post("/shop.Stock/Take", grpc, Body::empty());
+            if let Some(deadline) = deadline {
+                let deadline = Deadline::after(Instant::now().into_std(), secs(deadline));
+                request.extensions_mut().insert(deadline);
+            }
+            let began = Instant::now();
+            stock.call(request, secs(100)).await;
+            assert_eq!(began.elapsed(), secs(attempt.min(total)));
+            let what = format!("{attempt} {total} {deadline:?}");
+            assert_eq!(stock.ended(), (Some("timeout".to_owned()), true), "{what}");
+        }
     }
 }

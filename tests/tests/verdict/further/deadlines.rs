@@ -92,3 +92,43 @@ async fn a_deadline_ends_what_flows_both_ways() {
         assert_eq!(told(&mesh, "", 1).await, " | timeout | 1/0", "{set}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn little_time_blames_no_one_however_it_is_set_unless_it_is_all_that_the_peer_ever_has() {
+    let head = "HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\nok";
+    for (says, set, expected) in [
+        ("", "x-request-timeout-ms", "timeout | timeout | 0/0"),
+        ("", "extension", "timeout | timeout | 0/0"),
+        ("", "a timeout around", "left | cancelled | 0/0"),
+        ("", "total", "timeout | timeout | 1/1"),
+        (head, "x-request-timeout-ms", "200, broken | timeout | 1/0"),
+        (head, "extension", "200, broken | timeout | 1/0"),
+        (head, "a timeout around", "left | - | 1/0"),
+        (head, "total", "200, broken | timeout | 1/1"),
+    ] {
+        let turn = Turn { at_once: false, says: says.to_owned(), then: Silent };
+        let peer = Raw::start(&[turn]).await;
+        let mesh = TestMesh::new("orders");
+        let short = ms(300);
+        let client = client(&mesh, &peer.url, move |guards| match set {
+            "total" => guards.with_total(short),
+            _ => guards,
+        });
+        let mut request = Request::get("/").body("".into()).expect("a request");
+        match set {
+            "extension" => {
+                request.extensions_mut().insert(Deadline::after(Instant::now(), short));
+            }
+            "x-request-timeout-ms" => {
+                request.headers_mut().insert(set, "300".parse().expect("text"));
+            }
+            _ => {}
+        }
+        let call = call(&client, None, request, Reader::ReadsAll);
+        let caller = match set {
+            "a timeout around" => timeout(short, call).await.unwrap_or_else(|_| "left".to_owned()),
+            _ => call.await,
+        };
+        assert_eq!(told(&mesh, &caller, 1).await, expected, "{says:?} {set}");
+    }
+}
