@@ -239,7 +239,6 @@ impl RetryVerdict {
     pub(crate) fn of(end: &CallEnd, repeatable: bool) -> Self {
         match (end.retryable, end.retry_after) {
             (Retryable::Always, _) => Self::Unsent,
-            // Whatever it comes with.
             (_, Some(RetryAfter::Stop)) => Self::Stop,
             (Retryable::Never, _) if end.health() == Health::Well => Self::Well,
             (Retryable::Never, _) => Self::Final,

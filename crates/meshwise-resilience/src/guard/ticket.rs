@@ -247,12 +247,10 @@ impl<P: Plan> Ticket<P> {
 
     /// Ends the call if it is a stream by now: what comes late, or at a deadline, says nothing of one answer.
     fn is_stream_by_now(&mut self) -> bool {
-        let since = |now: u64| now.saturating_sub(self.limits.began_at());
-        let is_late = || {
-            self.limits.passed(clock::now()) != Passed::No || since(clock::exact()) > LONGEST_ANSWER
-        };
+        let lasted = || clock::exact().saturating_sub(self.limits.began_at());
+        let is_cut = || self.limits.passed(clock::now()) != Passed::No;
         let is_open = self.limits.is_stream() && self.head.is_some_and(|head| !head.is_verdict());
-        let is_stream = is_open && is_late();
+        let is_stream = is_open && (lasted() > LONGEST_ANSWER || is_cut());
         if is_stream {
             self.streams();
         }

@@ -153,8 +153,7 @@ impl PeerConfig {
         let route = route.into();
         let pattern = Pattern::parse(&route).ok();
         let wider = |(name, _): &(String, _)| {
-            let there = Pattern::parse(name).ok();
-            there.zip(pattern.as_ref()).is_some_and(|(there, new)| there.covers(new))
+            Pattern::parse(name).ok().zip(pattern.as_ref()).is_some_and(|(it, new)| it.covers(new))
         };
         let at = self.routes.iter().position(wider).unwrap_or(self.routes.len());
         match self.routes.get_mut(at) {
