@@ -263,7 +263,9 @@ async fn a_client_that_goes_away_midway_leaves_a_good_answer() {
     eventually("the call ends", || !mesh.spans().data().is_empty()).await;
     let span = mesh.spans().named("GET /endless").one();
     span.assert_attribute("meshwise.ended_by", "caller").assert_not_failed();
-    let line = mesh.lines().of_target("meshwise::access").one();
+    let lines = || mesh.lines().of_target("meshwise::access");
+    eventually("the line after the span", || !lines().json().is_empty()).await;
+    let line = lines().one();
     line.assert_field("outcome", "success").assert_field("meshwise.ended_by", "caller");
     mesh.metric("http_server_active_requests").assert_value(0.0);
 }

@@ -240,8 +240,9 @@ async fn a_caller_that_leaves_in_its_upload_is_no_failure_of_the_server() {
             let span = mesh.spans().of_kind(&SpanKind::Server).one();
             span.assert_attribute("meshwise.ended_by", "caller");
             assert_eq!(span.data().status, SpanStatus::Unset);
-            mesh.lines()
-                .of_target("meshwise::access")
+            let lines = || mesh.lines().of_target("meshwise::access");
+            eventually("the line after the span", || !lines().json().is_empty()).await;
+            lines()
                 .one()
                 .assert_field("outcome", "cancelled")
                 .assert_field("meshwise.ended_by", "caller");

@@ -122,7 +122,9 @@ async fn what_a_handler_said_stands_whenever_its_client_leaves() {
         let words = error_types(&mesh, &SpanKind::Server, 1).await;
         assert_eq!(format!("{status} | {}", words.join(" ")), expected, "{request} {leave:?}");
         agrees(&mesh, "server", &words);
-        let line = mesh.lines().of_target("meshwise::access").one();
+        let lines = || mesh.lines().of_target("meshwise::access");
+        eventually("the line after the span", || !lines().json().is_empty()).await;
+        let line = lines().one();
         let of_line = line.json()["error.type"].as_str().unwrap_or("-");
         assert_eq!(of_line, words[0], "{request} {leave:?}");
     }
