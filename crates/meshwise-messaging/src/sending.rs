@@ -13,7 +13,7 @@ use meshwise_core::{
     propagation::{Caller, Outgoing},
 };
 use meshwise_metrics::{internal::OperationEnd, with_exemplar};
-use meshwise_trace::{MeshSpan, Started, convert};
+use meshwise_trace::{MeshSpan, Room, Started, convert};
 use opentelemetry::{
     Context, KeyValue,
     trace::{Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceState},
@@ -91,8 +91,8 @@ impl Sending {
                     Operation::Send => SpanKind::Producer,
                     Operation::Request => SpanKind::Client,
                 };
-                let build = |mut list| {
-                    attributes(producer, operation, messages, &mut list);
+                let build = |room: &mut Room| {
+                    attributes(producer, operation, messages, &mut room.attributes);
                     let now = clock::wall_time(began);
                     recorded_at = Some(now);
                     let name = match operation {
@@ -102,7 +102,6 @@ impl Sending {
                     SpanBuilder {
                         span_kind: Some(kind),
                         start_time: Some(now),
-                        attributes: Some(list),
                         ..SpanBuilder::from_name(String::from(name))
                     }
                 };

@@ -101,9 +101,10 @@ pub(crate) struct EndedSpans {
 }
 
 impl EndedSpans {
-    /// Makes the events.
+    /// Makes the spans whole, with their events.
     fn made(self) -> Vec<SpanBox> {
         let Self { mut spans, logged } = self;
+        spans.iter_mut().for_each(|span| span.complete());
         for (number, event) in logged.made() {
             if let Some(span) = spans.get_mut(number) {
                 span.events.events.push(event);
@@ -209,7 +210,7 @@ impl SpanProcessor for BatchProcessor {
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && !is_exporting() {
-            self.push(Box::new(span), None);
+            self.push(Box::new(span.into()), None);
         }
     }
 
@@ -279,7 +280,7 @@ mod tests {
                 let values = ToldValues { text, values, errors: Vec::new() };
                 logged.push(&METADATA, SystemTime::UNIX_EPOCH, &values);
             }
-            all.spans.push(Box::new(span_data(&number.to_string())));
+            all.spans.push(Box::new(span_data(&number.to_string()).into()));
             all.logged.append(&mut logged, all.spans.len() - 1);
             assert_eq!(logged.len(), 0);
             logged.keep();

@@ -61,18 +61,11 @@ fn add_made(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CallSpan, MemorySpans, SpanExport, SpanFilter, TraceConfig};
+    use crate::{CallSpan, MemorySpans, SpanExport, SpanFilter, TraceConfig, test_util::Collected};
     use meshwise_core::{Env, Service, settings::Settings};
     use opentelemetry::trace::{Tracer as _, TracerProvider as _};
-    use opentelemetry_sdk::{
-        error::OTelSdkResult,
-        trace::{SpanData, SpanEvents, SpanExporter, SpanLimits},
-    };
-    use std::{
-        error::Error,
-        fmt,
-        sync::{Arc, Mutex},
-    };
+    use opentelemetry_sdk::trace::{SpanEvents, SpanLimits};
+    use std::{error::Error, fmt};
     use tracing_subscriber::{Registry, layer::SubscriberExt as _};
 
     #[derive(Debug)]
@@ -123,17 +116,6 @@ mod tests {
         tracing::trace!("not wanted");
     }
 
-    /// Takes spans as a collector's exporter does, from the queue.
-    #[derive(Clone, Debug, Default)]
-    struct Collected(Arc<Mutex<Vec<SpanData>>>);
-
-    impl SpanExporter for Collected {
-        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-            self.0.lock().unwrap().extend(batch);
-            Ok(())
-        }
-    }
-
     /// Has a span of the application's and a call log the same, and returns their events.
     fn of_both(limits: SpanLimits, length: Option<&str>, is_queued: bool) -> [SpanEvents; 2] {
         let (spans, queued) = (MemorySpans::new(), Collected::default());
@@ -169,7 +151,7 @@ mod tests {
         });
         tracing.provider().force_flush().unwrap();
         let all = match is_queued {
-            true => queued.0.lock().unwrap().clone(),
+            true => queued.spans(),
             false => spans.spans(),
         };
         let events = |name: &str| {

@@ -205,6 +205,7 @@ mod record;
 mod recording;
 #[cfg(feature = "pipeline")]
 mod resource;
+mod room;
 #[cfg(feature = "pipeline")]
 mod sampler;
 #[cfg(feature = "pipeline")]
@@ -223,6 +224,8 @@ mod tracer;
 
 #[doc(hidden)]
 pub use recording::Recording;
+#[doc(hidden)]
+pub use room::Room;
 
 #[cfg(not(feature = "pipeline"))]
 #[doc(hidden)]

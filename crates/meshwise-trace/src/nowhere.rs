@@ -1,7 +1,7 @@
 //! The other form of what layers need, for builds without a pipeline: calls go by their ids, which are
 //! handed on, and no span is recorded.
 
-use crate::ids;
+use crate::{ids, room::Room};
 use meshwise_core::{Signal, SignalReport, TraceId, internal::LossCounters};
 use opentelemetry::{
     Context, KeyValue,
@@ -36,7 +36,7 @@ impl Tracing {
         &self,
         parent: &SpanContext,
         _context: impl Fn() -> Context,
-        _build: impl FnOnce(Vec<KeyValue>) -> SpanBuilder,
+        _build: impl FnOnce(&mut Room) -> SpanBuilder,
     ) -> Started {
         let sampled = if parent.is_valid() { parent.is_sampled() } else { self.enabled };
         Started::Unrecorded(below(parent, sampled))

@@ -8,6 +8,7 @@ use crate::{
     names,
     processor::Processor,
     record::Recorder,
+    room::Room,
     sampler::MeshSampler,
     start::{self, Started},
     tracer::{MeshTracer, Mode},
@@ -15,7 +16,7 @@ use crate::{
 use meshwise_core::{Signal, SignalReport, TraceId, internal::LossCounters};
 use meshwise_otlp::internal as wait;
 use opentelemetry::{
-    Context, InstrumentationScope, KeyValue,
+    Context, InstrumentationScope,
     trace::{SpanBuilder, SpanContext, TracerProvider},
 };
 use opentelemetry_sdk::{
@@ -132,7 +133,7 @@ impl Tracing {
     }
 
     /// Starts a span of meshwise's layers, below `parent`; `build` makes its name and attributes,
-    /// these in the empty list that it is given, and is only called if the span records.
+    /// these in the room that it is given, and is only called if the span records.
     ///
     /// The sampler decides before anything is made; a custom one sees what `build` makes. `parent` is
     /// the span in the context that `context` makes, which is asked for where the SDK needs one;
@@ -143,7 +144,7 @@ impl Tracing {
         &self,
         parent: &SpanContext,
         context: impl Fn() -> Context,
-        build: impl FnOnce(Vec<KeyValue>) -> SpanBuilder,
+        build: impl FnOnce(&mut Room) -> SpanBuilder,
     ) -> Started {
         start::start(&self.inner.tracer, parent, context, build)
     }

@@ -92,6 +92,7 @@ impl Processor {
 
     #[inline(never)]
     fn ended_otherwise(&self, mut span: SpanBox, logged: Option<&mut Logged>) {
+        span.complete();
         if let Some(logged) = logged {
             logged.make_all(&mut span.events.events);
         }
@@ -131,7 +132,7 @@ impl SpanProcessor for Processor {
         if span.parent_span_id == SpanId::INVALID {
             span.span_context = say_random(&span.span_context);
         }
-        self.ended(Box::new(span), None);
+        self.ended(Box::new(span.into()), None);
     }
 
     fn force_flush(&self) -> OTelSdkResult {

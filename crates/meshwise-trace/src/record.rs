@@ -7,8 +7,9 @@ use crate::{
     ids,
     logged::{Logged, made},
     processor::Processor,
+    room::Room,
     scrub::unique,
-    spare::{self, SpanBox, has_texts_of},
+    spare::{self, Place, SpanBox, has_texts_of},
 };
 use meshwise_core::internal::told::ToldValues;
 use opentelemetry::{
@@ -16,7 +17,7 @@ use opentelemetry::{
     trace::{Event, Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceId},
 };
 use opentelemetry_sdk::trace::{SpanData, SpanLimits};
-use std::{borrow::Cow, mem, sync::Arc, time::SystemTime};
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
 use tracing::Metadata;
 
 /// What all records of one scope share.
@@ -60,12 +61,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Starts a span below `parent`, or one that begins a trace if that is not valid; `build` is given a
-    /// list to put its attributes into, with room where a span before has left some.
+    /// Starts a span below `parent`, or one that begins a trace if that is not valid; `build` is given what
+    /// its first attributes are put into.
     #[inline]
     pub(crate) fn start(
         recorder: &Arc<Recorder>,
-        build: impl FnOnce(Vec<KeyValue>) -> SpanBuilder,
+        build: impl FnOnce(&mut Room) -> SpanBuilder,
         parent: &SpanContext,
         own: (TraceId, SpanId),
         sampled: bool,
@@ -74,10 +75,15 @@ impl Record {
         recorder.processor.started(&span_context, parent);
         let limits = &recorder.limits;
         let mut data = spare::take();
-        let builder = build(mem::take(&mut data.attributes));
+        let mut room = data.lend();
+        let builder = build(&mut room);
+        data.take_back(room);
         let SpanBuilder { name, start_time, span_kind, attributes, links, events, .. } = builder;
         let start_time = start_time.unwrap_or_else(opentelemetry::time::now);
-        data.attributes = attributes.unwrap_or_default();
+        data.attributes.extend(attributes.into_iter().flatten());
+        if data.attributes.len() > limits.max_attributes_per_span as usize {
+            data.complete();
+        }
         data.dropped_attributes_count = cut(&mut data.attributes, limits.max_attributes_per_span);
         data.span_context = span_context.clone();
         data.parent_span_id = parent.span_id();
@@ -221,7 +227,9 @@ impl Drop for Record {
 /// Sets an attribute of a span that holds as many as it may: a new value of one that is there takes the
 /// place of the old one, and those that are there several times make room, until none is.
 #[inline(never)]
-fn set_in_full(data: &mut SpanData, is_full: &mut bool, limit: usize, attribute: KeyValue) {
+fn set_in_full(place: &mut Place, is_full: &mut bool, limit: usize, attribute: KeyValue) {
+    place.complete();
+    let data: &mut SpanData = place;
     let attributes = &mut data.attributes;
     if let Some(old) = attributes.iter_mut().rfind(|old| old.key == attribute.key) {
         old.value = attribute.value;
@@ -273,9 +281,14 @@ fn add_link(data: &mut SpanData, limits: &SpanLimits, mut link: Link) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemorySpans, SpanExport, TraceConfig, Tracing};
+    use crate::{
+        MemorySpans, SpanExport, TraceConfig, Tracing, start::Started, test_util::Collected,
+    };
     use meshwise_core::Service;
-    use opentelemetry::trace::{Span, Tracer, TracerProvider as _};
+    use opentelemetry::{
+        Context,
+        trace::{Span, Tracer, TracerProvider as _},
+    };
     use std::time::Duration;
 
     const START: SystemTime = SystemTime::UNIX_EPOCH;
@@ -336,6 +349,43 @@ mod tests {
             // The SDK counts a new value of an attribute that it has as one too many.
             sdk.dropped_attributes_count = own.dropped_attributes_count;
             assert_eq!(own, *sdk, "{limits:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_made_late_is_in_its_place_whatever_else_comes() {
+        let build = |room: &mut Room| {
+            room.attributes.extend([KeyValue::new("a", 0), KeyValue::new("a", 1)]);
+            room.push_text("path", |text| text.push_str("/orders/7"));
+            room.push_text("another", |text| text.push_str("is made at once"));
+            room.attributes.push(KeyValue::new("b", 2));
+            SpanBuilder::from_name("GET").with_attributes([KeyValue::new("c", 3)])
+        };
+        for limit in [128, 7, 6, 5, 4, 3, 2, 1, 0] {
+            let limits = SpanLimits { max_attributes_per_span: limit, ..SpanLimits::default() };
+            let (memory, spans) = pipeline(limits);
+            let (queued, collected) =
+                (TraceConfig::new(Service::new("test", "0")), Collected::default());
+            let queued = queued.with_span_limits(limits);
+            let queued =
+                queued.with_exporter(SpanExport::custom(collected.clone())).build().unwrap();
+            for tracing in [&memory, &queued] {
+                // Each but the first in the place of the one before.
+                for _ in 0..3 {
+                    let started = tracing.start(&SpanContext::NONE, Context::new, build);
+                    let Started::Recorded(mut span) = started else { panic!("it records") };
+                    span.set_attributes([KeyValue::new("d", 4), KeyValue::new("a", 5)]);
+                    drop(span);
+                    tracing.provider().force_flush().unwrap();
+                }
+            }
+            let all = ["a=5", "path=/orders/7", "another=is made at once", "b=2", "c=3", "d=4"];
+            for span in spans.spans().into_iter().chain(collected.spans()) {
+                let shown: Vec<_> =
+                    span.attributes.iter().map(|kv| format!("{}={}", kv.key, kv.value)).collect();
+                assert_eq!(shown, all[..all.len().min(limit as usize)], "{limit}");
+            }
+            assert_eq!((spans.spans().len(), collected.spans().len()), (3, 3));
         }
     }
 

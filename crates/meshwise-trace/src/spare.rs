@@ -9,6 +9,7 @@
 //! Otherwise each recorded span would cost its thread two allocations of memory that another thread frees,
 //! the dearest kind for any allocator, and be moved some ten times on the way.
 
+use crate::room::{LateText, Room};
 use meshwise_core::internal::spares;
 use opentelemetry::{
     InstrumentationScope,
@@ -18,6 +19,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::{
     cell::RefCell,
     mem,
+    ops::{Deref, DerefMut},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -32,8 +34,61 @@ const MAX_RETURNED: usize = 1024;
 /// What has room for more is not kept, of attributes and of events.
 const MAX_ROOM: usize = 64;
 
-/// A span's data in its place.
-pub(crate) type SpanBox = Box<SpanData>;
+/// A place with its data, which stays where it is.
+pub(crate) type SpanBox = Box<Place>;
+
+/// A span's data, and a text of it that is still to be made an attribute's.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    data: SpanData,
+    late: LateText,
+}
+
+impl Place {
+    /// Lends what a span's first attributes are put into.
+    #[inline]
+    pub(crate) fn lend(&mut self) -> Room {
+        Room::new(mem::take(&mut self.data.attributes), mem::take(&mut self.late))
+    }
+
+    /// Takes back what was lent.
+    #[inline]
+    pub(crate) fn take_back(&mut self, room: Room) {
+        (self.data.attributes, self.late) = room.into_parts();
+    }
+
+    /// Makes the data whole. Until then no attribute may change its place.
+    #[inline]
+    pub(crate) fn complete(&mut self) {
+        self.late.put_into(&mut self.data.attributes);
+    }
+
+    /// Returns the data.
+    pub(crate) fn into_data(mut self) -> SpanData {
+        self.complete();
+        self.data
+    }
+}
+
+impl From<SpanData> for Place {
+    fn from(data: SpanData) -> Self {
+        Self { data, late: LateText::default() }
+    }
+}
+
+impl Deref for Place {
+    type Target = SpanData;
+
+    fn deref(&self) -> &SpanData {
+        &self.data
+    }
+}
+
+impl DerefMut for Place {
+    fn deref_mut(&mut self) -> &mut SpanData {
+        &mut self.data
+    }
+}
 
 thread_local! {
     static OWN: RefCell<Vec<SpanBox>> = const { RefCell::new(Vec::new()) };
@@ -46,7 +101,7 @@ static WAITING: AtomicUsize = AtomicUsize::new(0);
 /// Returns a place, with room for attributes and events if it was used before.
 #[inline]
 pub(crate) fn take() -> SpanBox {
-    spares::take(&OWN).or_else(refill).unwrap_or_else(|| Box::new(blank()))
+    spares::take(&OWN).or_else(refill).unwrap_or_else(|| Box::new(blank().into()))
 }
 
 /// Takes some of those that were returned.
@@ -98,13 +153,14 @@ pub(crate) fn move_out(place: &mut SpanData) -> SpanData {
 }
 
 /// Forgets what a span held; its scope is likely to be that of the next.
-fn clear(place: &mut SpanData) {
+fn clear(place: &mut Place) {
     fn empty<T>(list: &mut Vec<T>) {
         match list.capacity() <= MAX_ROOM {
             true => list.clear(),
             false => *list = Vec::new(),
         }
     }
+    place.late.clear();
     empty(&mut place.attributes);
     empty(&mut place.events.events);
     place.events.dropped_count = 0;
@@ -151,7 +207,7 @@ mod tests {
 
     /// Other tests take and return places, too: what is looked for is found by its room.
     fn with_room(room: usize) -> SpanBox {
-        let mut span = Box::new(span_data("used"));
+        let mut span = Box::new(Place::from(span_data("used")));
         span.attributes = Vec::with_capacity(room);
         span.attributes.push(KeyValue::new("secret", "of the one before"));
         span.status = Status::error("it failed");
@@ -185,7 +241,7 @@ mod tests {
     #[test]
     fn what_is_moved_out_is_whole() {
         let mut place = with_room(9);
-        let whole = (*place).clone();
+        let whole = place.data.clone();
         assert_eq!(move_out(&mut place), whole);
         assert_eq!((place.attributes.len(), place.attributes.capacity()), (0, 9));
     }

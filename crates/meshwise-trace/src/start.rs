@@ -9,10 +9,11 @@ use crate::{
     decision,
     ids::{self, random_span_id, random_trace_id},
     record::Record,
+    room::Room,
     tracer::{MeshSpan, MeshTracer},
 };
 use opentelemetry::{
-    Context, KeyValue,
+    Context,
     trace::{Span as _, SpanBuilder, SpanContext, TraceContextExt, TraceId},
 };
 use opentelemetry_sdk::trace::SamplingDecision;
@@ -49,17 +50,17 @@ fn unrecorded(trace_id: TraceId, parent: &SpanContext, sampled: bool) -> SpanCon
     ids::below(parent, (trace_id, random_span_id()), sampled)
 }
 
-/// Starts a span as the sampler decides; `build` is given a list for its
-/// attributes, and only called if it records.
+/// Starts a span as the sampler decides; `build` is given what its first attributes are put into, and only
+/// called if it records.
 #[inline]
 pub(crate) fn start(
     tracer: &MeshTracer,
     parent: &SpanContext,
     context: impl Fn() -> Context,
-    build: impl FnOnce(Vec<KeyValue>) -> SpanBuilder,
+    build: impl FnOnce(&mut Room) -> SpanBuilder,
 ) -> Started {
     let Some(sampler) = tracer.sampler() else {
-        return built(tracer.build_below(build(Vec::new()), parent, &context()), parent);
+        return built(tracer.build_below(whole(build), parent, &context()), parent);
     };
     let trace_id = ids::trace_of(parent);
     let recording = || context().span().is_recording();
@@ -82,7 +83,7 @@ pub(crate) fn start(
         let sampled = *decision == SamplingDecision::RecordAndSample;
         return Started::Recorded(Record::start(recorder, build, parent, own, sampled).into());
     }
-    let builder = build(Vec::new());
+    let builder = whole(build);
     // Taken by `MeshIds`, unless the SDK has been shut down.
     decision::prepare(trace_id);
     let span = tracer.build_below(builder, parent, &context());
@@ -91,6 +92,15 @@ pub(crate) fn start(
         return Started::Unrecorded(span.span_context().clone());
     }
     built(span, parent)
+}
+
+/// Builds a span for the SDK, with all its attributes.
+fn whole(build: impl FnOnce(&mut Room) -> SpanBuilder) -> SpanBuilder {
+    let mut room = Room::default();
+    let builder = build(&mut room);
+    let mut attributes = room.into_attributes();
+    attributes.extend(builder.attributes.into_iter().flatten());
+    SpanBuilder { attributes: Some(attributes), ..builder }
 }
 
 /// The SDK forgets all flags of a span that it does not sample; that the trace's id is random stays
@@ -324,7 +334,7 @@ mod tests {
     fn a_custom_sampler_and_a_foreign_provider_have_their_say() {
         let custom = tracing(SamplerConfig::custom(ByName));
         assert!(start(&custom, &SpanContext::NONE).1);
-        let post = |_| SpanBuilder::from_name("POST");
+        let post = |_: &mut Room| SpanBuilder::from_name("POST");
         let other = custom.start(&SpanContext::NONE, Context::new, post);
         assert!(matches!(other, Started::Unrecorded(ids) if ids.is_valid()));
 

@@ -2,8 +2,31 @@
 
 use crate::spare::blank;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
-use opentelemetry_sdk::trace::SpanData;
-use std::time::SystemTime;
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{SpanData, SpanExporter},
+};
+use std::{
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+
+/// Takes spans as a collector's exporter does, from the queue.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Collected(Arc<Mutex<Vec<SpanData>>>);
+
+impl Collected {
+    pub(crate) fn spans(&self) -> Vec<SpanData> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl SpanExporter for Collected {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
 
 /// Makes a sampled span with trace id 10 and span id 11.
 pub(crate) fn span_data(name: &str) -> SpanData {

@@ -191,25 +191,11 @@ impl otel::Tracer for MeshTracer {
             return MeshSpan(MeshSpanKind::Unrecorded(SpanContext::NONE), Ends::ByAnyone);
         }
         let parent = parent_cx.span();
-        match start::start(
-            self,
-            parent.span_context(),
-            || parent_cx.clone(),
-            |list| within(list, builder),
-        ) {
+        match start::start(self, parent.span_context(), || parent_cx.clone(), |_| builder) {
             Started::Recorded(span) => span,
             Started::Unrecorded(ids) => MeshSpan(MeshSpanKind::Unrecorded(ids), Ends::ByAnyone),
         }
     }
-}
-
-/// Puts a builder's attributes into a list that has room.
-fn within(mut list: Vec<KeyValue>, mut builder: SpanBuilder) -> SpanBuilder {
-    if let Some(own) = &mut builder.attributes {
-        list.append(own);
-    }
-    builder.attributes = Some(list);
-    builder
 }
 
 fn is_alias(builder: &SpanBuilder) -> bool {

@@ -4,31 +4,32 @@ use crate::{
     client::{config::ClientConfig, target::Target},
     method, names,
     operations::Operation,
-    redact::{redact_query, redact_url_of},
+    redact::{redact_query, write_url},
     rpc::full_method,
     server::config::ServerConfig,
 };
 use http::{Method, Request, header, uri::PathAndQuery};
 use meshwise_core::Protocol;
+use meshwise_trace::Room;
 use opentelemetry::{KeyValue, Value};
 use std::{net::IpAddr, sync::Arc};
 
 /// Room for what is usual, and for what the call's end adds: the list never grows then.
 const USUAL: usize = 14;
 
-/// Gathers attributes in a list, which may have room.
-struct Attributes(Vec<KeyValue>);
+/// Gathers attributes.
+struct Attributes<'a>(&'a mut Room);
 
-impl Attributes {
-    fn within(mut list: Vec<KeyValue>) -> Self {
-        list.reserve(USUAL);
-        Self(list)
+impl<'a> Attributes<'a> {
+    fn within(room: &'a mut Room) -> Self {
+        room.attributes.reserve(USUAL);
+        Self(room)
     }
 
     /// Adds one.
     #[inline]
     fn say(&mut self, key: &'static str, value: impl Into<Value>) {
-        self.0.push(KeyValue::new(key, value));
+        self.0.attributes.push(KeyValue::new(key, value));
     }
 
     /// Adds one, if it is known.
@@ -42,17 +43,17 @@ impl Attributes {
 
 /// Lists what a server's span says.
 pub(super) fn server<B>(
-    list: Vec<KeyValue>,
+    room: &mut Room,
     config: &ServerConfig,
     request: &Request<B>,
     protocol: Protocol,
     caller: Option<&Arc<str>>,
     operation: &Operation,
-) -> Vec<KeyValue> {
+) {
     let texts = &config.telemetry.0.texts;
     let headers = request.headers();
     let uri = request.uri();
-    let mut list = Attributes::within(list);
+    let mut list = Attributes::within(room);
     // Of gRPC all is told at the end: only then is it sure that it is, and that this server has the
     // method.
     if protocol != Protocol::Grpc {
@@ -79,7 +80,6 @@ pub(super) fn server<B>(
     let agent = agent.and_then(|agent| texts.share_header(agent));
     list.set(names::USER_AGENT_ORIGINAL, agent);
     list.set(names::CLIENT_SERVICE_NAME, caller.cloned());
-    list.0
 }
 
 /// Finds the client's address, if the server's parts know it.
@@ -89,18 +89,19 @@ pub(super) fn client_address<B>(config: &ServerConfig, request: &Request<B>) -> 
 
 /// Lists what the span of a served HTTP call says that began as a gRPC call would.
 pub(super) fn http(operation: &Operation, path: Option<&PathAndQuery>) -> Vec<KeyValue> {
-    let mut list = Attributes::within(Vec::new());
+    let mut room = Room::default();
+    let mut list = Attributes::within(&mut room);
     list.say(names::HTTP_REQUEST_METHOD, operation.method);
     let query = path.and_then(PathAndQuery::query);
     set_url(&mut list, path.map_or("", PathAndQuery::path), query, operation);
-    list.0
+    room.into_attributes()
 }
 
-fn set_url(list: &mut Attributes, path: &str, query: Option<&str>, operation: &Operation) {
+fn set_url(list: &mut Attributes<'_>, path: &str, query: Option<&str>, operation: &Operation) {
     let route = operation.route.as_ref();
     match route.filter(|route| ***route == *path) {
         Some(same) => list.say(names::URL_PATH, Arc::clone(same)),
-        None => list.say(names::URL_PATH, path.to_owned()),
+        None => list.0.push_text(names::URL_PATH, |text| text.push_str(path)),
     }
     list.set(names::URL_QUERY, query.map(|query| redact_query(query).into_owned()));
     list.say(names::URL_SCHEME, operation.scheme);
@@ -109,19 +110,20 @@ fn set_url(list: &mut Attributes, path: &str, query: Option<&str>, operation: &O
 
 /// Lists what a client's span says; the target is that of an HTTP call.
 pub(super) fn client<B>(
-    list: Vec<KeyValue>,
+    room: &mut Room,
     config: &ClientConfig,
     request: &Request<B>,
     target: Option<&Target>,
     resend_count: u32,
     template: Option<&'static str>,
-) -> Vec<KeyValue> {
+) {
     let uri = request.uri();
-    let mut list = Attributes::within(list);
+    let mut list = Attributes::within(room);
     if let Some(target) = target {
         let method = request.method();
         set_method(&mut list, method::known(method), method);
-        list.say(names::URL_FULL, redact_url_of(target.origin.as_deref(), uri));
+        let origin = target.origin.as_deref();
+        list.0.push_text(names::URL_FULL, |text| write_url(text, origin, uri));
         list.set(names::URL_TEMPLATE, template);
     } else {
         list.say(names::RPC_SYSTEM_NAME, "grpc");
@@ -141,11 +143,10 @@ pub(super) fn client<B>(
     list.set(names::SERVER_PORT, port.map(i64::from));
     list.set(names::HTTP_REQUEST_RESEND_COUNT, resent);
     list.say(names::SERVER_SERVICE_NAME, Arc::clone(&config.peer));
-    list.0
 }
 
 /// Says a request's method, of which the label is known.
-fn set_method(list: &mut Attributes, label: &'static str, method: &Method) {
+fn set_method(list: &mut Attributes<'_>, label: &'static str, method: &Method) {
     list.say(names::HTTP_REQUEST_METHOD, label);
     let original = || method.as_str().chars().take(64).collect::<String>();
     list.set(names::HTTP_REQUEST_METHOD_ORIGINAL, (label == method::OTHER).then(original));

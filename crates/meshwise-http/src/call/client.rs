@@ -22,6 +22,7 @@ use meshwise_core::{
     internal::{HeaderFilter, clock},
 };
 use meshwise_metrics::internal::CallCost;
+use meshwise_trace::Room;
 use opentelemetry::{
     Context,
     trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt},
@@ -61,7 +62,7 @@ impl Call {
         let mut goes_by_ids = true;
         let cx = match &shared.tracing {
             Some(tracing) if !around.is_telemetry_suppressed() => {
-                let build = |list| {
+                let build = |room: &mut Room| {
                     let now = clock::wall_time_at(began);
                     recorded_at = Some(now);
                     let name = match protocol {
@@ -69,12 +70,10 @@ impl Call {
                         _ => http_name(method, template),
                     };
                     let target = target.as_deref();
-                    let attributes =
-                        attributes::client(list, config, request, target, resend_count, template);
+                    attributes::client(room, config, request, target, resend_count, template);
                     SpanBuilder {
                         span_kind: Some(SpanKind::Client),
                         start_time: Some(now),
-                        attributes: Some(attributes),
                         ..SpanBuilder::from_name(name)
                     }
                 };

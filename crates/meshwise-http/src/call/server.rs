@@ -67,7 +67,7 @@ impl Call {
                         false => cx,
                     }
                 };
-                tracing.start(parent, context, |list| {
+                tracing.start(parent, context, |room| {
                     let now = clock::wall_time_at(began);
                     recorded_at = Some(now);
                     let name = match protocol {
@@ -75,13 +75,11 @@ impl Call {
                         _ => operation.span_name(),
                     };
                     let caller = came.as_ref().and_then(|came| came.info.caller.as_ref());
-                    let attributes =
-                        attributes::server(list, config, request, protocol, caller, &operation);
+                    attributes::server(room, config, request, protocol, caller, &operation);
                     let link = came.as_ref().and_then(|came| came.link.clone());
                     SpanBuilder {
                         span_kind: Some(SpanKind::Server),
                         start_time: Some(now),
-                        attributes: Some(attributes),
                         links: link.map(|link| vec![Link::with_context(link)]),
                         ..SpanBuilder::from_name(name)
                     }

@@ -228,15 +228,14 @@ fn start(
                 true => Context::new().with_remote_span_context(parent.clone()),
                 false => Context::new(),
             };
-            tracing.start(parent, context, |mut list| {
+            tracing.start(parent, context, |room| {
                 let now = clock::wall_time(began);
                 *recorded_at = Some(now);
-                attributes(parts, messages, &mut list);
-                let links = fill(&mut list);
+                attributes(parts, messages, &mut room.attributes);
+                let links = fill(&mut room.attributes);
                 SpanBuilder {
                     span_kind: Some(SpanKind::Consumer),
                     start_time: Some(now),
-                    attributes: Some(list),
                     links,
                     ..SpanBuilder::from_name(String::from(&*parts.process))
                 }

@@ -151,7 +151,7 @@ impl SpanSink for MemorySpans {
         let mut spans = self.lock();
         let room = Self::LIMIT.saturating_sub(spans.len());
         let refused = batch.len().saturating_sub(room);
-        spans.extend(batch.into_iter().take(room).map(|span| *span));
+        spans.extend(batch.into_iter().take(room).map(|span| span.into_data()));
         drop(spans);
         self.shared.arrived.notify_all();
         Box::pin(std::future::ready(if refused == 0 {

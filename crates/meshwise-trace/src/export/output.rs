@@ -18,7 +18,7 @@ impl Output {
             Self::Batch(batch) => batch.push(span, None),
             Self::Memory(spans, scrub) => {
                 scrub.apply(&mut span);
-                spans.push(*span);
+                spans.push(span.into_data());
             }
         }
     }

@@ -19,7 +19,7 @@ const ALL: usize = 1 << 30;
 fn written(encoder: &mut SpanEncoder, batch: Vec<SpanData>) -> Vec<u8> {
     let (mut encoded, mut out) = (EncodedBatch::default(), Vec::new());
     let spans = batch.len();
-    encoder.encode(batch.into_iter().map(Box::new).collect(), &mut encoded);
+    encoder.encode(batch.into_iter().map(|span| Box::new(span.into())).collect(), &mut encoded);
     assert_eq!(encoded.write_request(ALL, &mut out), spans);
     assert_eq!(encoded.write_request(ALL, &mut out), 0);
     out
@@ -210,7 +210,7 @@ fn each_part_of_a_split_message_has_resource_and_scope() {
         span
     });
     let mut encoded = EncodedBatch::default();
-    encoder.encode(batch.map(Box::new).collect(), &mut encoded);
+    encoder.encode(batch.map(|span| Box::new(span.into())).collect(), &mut encoded);
     let mut names = Vec::new();
     let mut parts = 0;
     loop {
