@@ -35,13 +35,4 @@ impl Effort {
             Self::Full => Duration::from_millis(3),
         }
     }
-
-    /// Returns how long the calls whose instructions are counted take without callgrind, at most.
-    #[must_use]
-    pub const fn counted(self) -> Duration {
-        match self {
-            Self::Quick => Duration::from_millis(20),
-            Self::Full => Duration::from_millis(50),
-        }
-    }
 }

@@ -76,11 +76,10 @@ impl Record {
         let limits = &recorder.limits;
         let mut data = spare::take();
         let mut room = data.lend();
-        let builder = build(&mut room);
+        let builder = room.build(build);
         data.take_back(room);
-        let SpanBuilder { name, start_time, span_kind, attributes, links, events, .. } = builder;
+        let SpanBuilder { name, start_time, span_kind, links, events, .. } = builder;
         let start_time = start_time.unwrap_or_else(opentelemetry::time::now);
-        data.attributes.extend(attributes.into_iter().flatten());
         if data.attributes.len() > limits.max_attributes_per_span as usize {
             data.complete();
         }

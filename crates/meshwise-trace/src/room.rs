@@ -1,5 +1,7 @@
 //! What a span's first attributes are put into.
 
+#[cfg(feature = "pipeline")]
+use opentelemetry::trace::SpanBuilder;
 use opentelemetry::{KeyValue, Value};
 
 /// Longer memory is not kept.
@@ -13,7 +15,7 @@ const KEEP_TEXT: usize = 512;
 pub struct Room {
     /// The attributes, in their order.
     pub attributes: Vec<KeyValue>,
-    late: LateText,
+    pub(crate) late: LateText,
 }
 
 /// A text that becomes an attribute's value once its span is exported.
@@ -54,14 +56,14 @@ impl Room {
 
 #[cfg(feature = "pipeline")]
 impl Room {
+    /// Has a span built; what attributes the builder has come behind those in the room.
     #[inline]
-    pub(crate) fn new(attributes: Vec<KeyValue>, late: LateText) -> Self {
-        Self { attributes, late }
-    }
-
-    #[inline]
-    pub(crate) fn into_parts(self) -> (Vec<KeyValue>, LateText) {
-        (self.attributes, self.late)
+    pub(crate) fn build(&mut self, build: impl FnOnce(&mut Self) -> SpanBuilder) -> SpanBuilder {
+        let mut builder = build(self);
+        if let Some(own) = &mut builder.attributes {
+            self.attributes.append(own);
+        }
+        builder
     }
 }
 

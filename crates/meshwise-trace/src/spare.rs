@@ -48,13 +48,14 @@ impl Place {
     /// Lends what a span's first attributes are put into.
     #[inline]
     pub(crate) fn lend(&mut self) -> Room {
-        Room::new(mem::take(&mut self.data.attributes), mem::take(&mut self.late))
+        let attributes = mem::take(&mut self.data.attributes);
+        Room { attributes, late: mem::take(&mut self.late) }
     }
 
     /// Takes back what was lent.
     #[inline]
     pub(crate) fn take_back(&mut self, room: Room) {
-        (self.data.attributes, self.late) = room.into_parts();
+        Room { attributes: self.data.attributes, late: self.late } = room;
     }
 
     /// Makes the data whole. Until then no attribute may change its place.

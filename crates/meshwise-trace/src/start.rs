@@ -97,10 +97,8 @@ pub(crate) fn start(
 /// Builds a span for the SDK, with all its attributes.
 fn whole(build: impl FnOnce(&mut Room) -> SpanBuilder) -> SpanBuilder {
     let mut room = Room::default();
-    let builder = build(&mut room);
-    let mut attributes = room.into_attributes();
-    attributes.extend(builder.attributes.into_iter().flatten());
-    SpanBuilder { attributes: Some(attributes), ..builder }
+    let builder = room.build(build);
+    SpanBuilder { attributes: Some(room.into_attributes()), ..builder }
 }
 
 /// The SDK forgets all flags of a span that it does not sample; that the trace's id is random stays
