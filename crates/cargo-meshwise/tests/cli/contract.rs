@@ -90,6 +90,31 @@ fn a_compatible_version_that_breaks_is_denied_with_each_change() {
     }
 }
 
+/// Each was compatible without a word.
+#[test]
+fn what_hides_in_names_and_defaults_is_found() {
+    const OK: &str = "{200: {description: ok}}";
+    let default = "{default: {description: any, content: {text/plain: {}}}}";
+    let header =
+        "{200: {description: ok, headers: {x-left: {required: true, schema: {type: integer}}}}}";
+    let content =
+        header.replace("schema: {", "content: {a/b: {schema: {").replace("integer}", "integer}}}");
+    for (old, new, rule) in [
+        (default, OK, "response-media-type-removed"),
+        (header, OK, "required-response-header-removed"),
+        (&content, &content.replace("integer", "string"), "response-type-widened"),
+    ] {
+        let place = Place::new();
+        place.write("auth/openapi.yaml", &OLD.replace(OK, old));
+        place.declare("auth", &declaration("semver", "1.1.0"));
+        place.publish("auth");
+        place.write("auth/openapi.yaml", &OLD.replace(OK, new));
+        place.declare("auth", &declaration("semver", "1.1.0 1.1.1"));
+        let ran = publish(&place, 1, &[]);
+        assert!(ran.stderr.contains(&format!("breaking[{rule}]")), "{rule}: {ran}");
+    }
+}
+
 #[test]
 fn a_version_that_may_break_may() {
     for (scheme, first, next) in [

@@ -30,7 +30,7 @@ const UNIMPLEMENTED: &str =
 const MAPPING: &str =
     "it does not read custom options; callers over HTTP get a 404, or their body is not read";
 
-pub(super) const DIFFERENCES: [Difference; 22] = [
+pub(super) const DIFFERENCES: [Difference; 23] = [
     ours("a method is gone", UNIMPLEMENTED),
     ours("a service is gone", UNIMPLEMENTED),
     ours("a service has another name", UNIMPLEMENTED),
@@ -56,6 +56,10 @@ pub(super) const DIFFERENCES: [Difference; 22] = [
         "each value that callers know has the same name and number in the other",
     ),
     theirs("a field joined a new oneof", "one field in a new oneof is written as before"),
+    theirs(
+        "an optional field became the only one of a oneof",
+        "one field in a new oneof is written as before",
+    ),
     theirs("the name of a oneof is in no format", "only generated code has the name of a oneof"),
     theirs(
         "a method is free of effects now",

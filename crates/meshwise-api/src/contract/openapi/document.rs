@@ -119,11 +119,15 @@ impl<'a> OpenApiNode<'a> {
 
     /// Lists the members of an object, without extensions (`x-`).
     pub(super) fn members(&self) -> impl Iterator<Item = (&'a str, Self)> {
+        self.entries().filter(|(key, _)| !key.starts_with("x-"))
+    }
+
+    /// Lists the entries of a map, whose keys are names of the author's: none of them is an extension.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Self)> {
         let parent = self.clone();
         self.map()
             .into_iter()
             .flatten()
-            .filter(|(key, _)| !key.starts_with("x-"))
             .map(move |(key, value)| (key.as_str(), Self { value, at: parent.pointer_to(key) }))
     }
 

@@ -22,7 +22,7 @@ struct Flat<'c, 'a, 's> {
 }
 
 /// Keywords of which it cannot be told whether one value takes more than another.
-const OPAQUE: [&str; 17] = [
+const OPAQUE: [&str; 18] = [
     "pattern",
     "not",
     "if",
@@ -36,6 +36,7 @@ const OPAQUE: [&str; 17] = [
     "dependentRequired",
     "dependentSchemas",
     "unevaluatedItems",
+    "unevaluatedProperties",
     "prefixItems",
     "contentEncoding",
     "contentMediaType",
@@ -212,6 +213,8 @@ impl<'a> Flat<'_, 'a, '_> {
                     || value.as_object().is_some_and(serde_json::Map::is_empty) && key != "not"
                     || value.as_array().is_some_and(Vec::is_empty)
                     || key == "pattern" && matches!(value.as_str(), Some("" | ".*" | "^.*$"))
+                    // What takes none at all is compared by itself.
+                    || key == "unevaluatedProperties" && matches!(value, Value::Bool(false))
             };
             let missing: Vec<_> =
                 wants.iter().filter(|value| !has.contains(value) && !everything(value)).collect();

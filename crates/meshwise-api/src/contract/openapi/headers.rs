@@ -7,6 +7,7 @@ use super::{
     document::{OpenApiDocument, OpenApiNode},
     operations::{Operation, Operations, path_parameters},
     schemas::{Comparer, Direction, Place},
+    view::{ARRAY, OBJECT, View},
 };
 use crate::text::shorten;
 
@@ -102,7 +103,8 @@ fn both<'a>(
         let rule = Rule::PARAMETER_BECAME_REQUIRED;
         comparer.report(rule, label, &new.at, "it became required", (None, None));
     }
-    let (before, after) = (serialization(kind, old), serialization(kind, new));
+    let before = serialization(&comparer.old, kind, old);
+    let after = serialization(&comparer.new, kind, new);
     if before != after {
         let rule = Rule::PARAMETER_SERIALIZATION_CHANGED;
         comparer.report(
@@ -114,29 +116,28 @@ fn both<'a>(
         );
         return;
     }
-    let place = Place::new(label, direction);
-    let schemas = |node: &OpenApiNode<'a>| -> Vec<OpenApiNode<'a>> {
-        let content = node.child("content").and_then(|content| Some(content.members().next()?.1));
-        content.as_ref().unwrap_or(node).child("schema").into_iter().collect()
-    };
-    comparer.schemas(schemas(old), schemas(new), place);
+    comparer.schemas(schemas(old), schemas(new), Place::new(label, direction));
+}
+
+/// Returns the schema of a parameter or header: its own, or that of the one media type in its content.
+fn schemas<'a>(node: &OpenApiNode<'a>) -> Vec<OpenApiNode<'a>> {
+    let content = node.child("content").and_then(|content| Some(content.entries().next()?.1));
+    content.as_ref().unwrap_or(node).child("schema").into_iter().collect()
 }
 
 /// Tells how a parameter's value is written, with the defaults of OpenAPI filled in.
-fn serialization(kind: &str, node: &OpenApiNode<'_>) -> String {
+fn serialization<'a>(document: &OpenApiDocument<'a>, kind: &str, node: &OpenApiNode<'a>) -> String {
     if let Some((media_type, _)) =
-        node.child("content").and_then(|content| content.members().next())
+        node.child("content").and_then(|content| content.entries().next())
     {
         return shorten(media_type);
     }
     let default = if matches!(kind, "query" | "cookie") { "form" } else { "simple" };
     let style = node.text("style").unwrap_or(default);
     // Only lists and objects are written otherwise when exploded.
-    let types = node.child("schema").and_then(|schema| schema.get("type").cloned());
-    let scalar = types
-        .as_ref()
-        .and_then(|types| types.as_str())
-        .is_some_and(|name| matches!(name, "string" | "integer" | "number" | "boolean"));
+    let variants = View::gather(document, &schemas(node)).alternatives(document);
+    let scalar =
+        variants.is_some_and(|all| all.iter().all(|one| one.types() & (ARRAY | OBJECT) == 0));
     let explode = node.get("explode").map_or(style == "form", |value| *value == true);
     let reserved = if node.is("allowReserved") { ", reserved characters allowed" } else { "" };
     let exploded = if scalar || !explode { "" } else { ", exploded" };
@@ -151,7 +152,7 @@ pub(super) fn response_headers<'a>(
 ) {
     let list = |node: &OpenApiNode<'a>| -> BTreeMap<String, OpenApiNode<'a>> {
         let headers = node.child("headers");
-        let all = headers.iter().flat_map(OpenApiNode::members);
+        let all = headers.iter().flat_map(OpenApiNode::entries);
         // Described by the media type, and ignored here.
         all.map(|(name, node)| (name.to_ascii_lowercase(), node))
             .filter(|(name, _)| name != "content-type")
@@ -177,8 +178,7 @@ pub(super) fn response_headers<'a>(
             let rule = Rule::RESPONSE_HEADER_BECAME_OPTIONAL;
             comparer.report(rule, &label, &after.at, "it is no longer required", (None, None));
         }
-        let schema = |node: &OpenApiNode<'a>| node.child("schema").into_iter().collect();
-        comparer.schemas(schema(&before), schema(&after), Place::new(label, place.direction));
+        comparer.schemas(schemas(&before), schemas(&after), Place::new(label, place.direction));
     }
     for (name, after) in news.iter().filter(|(name, _)| !olds.contains_key(*name)) {
         let label = format!("{}, header {}", place.operation, shorten(name));
@@ -195,7 +195,7 @@ pub(super) fn content<'a>(
 ) {
     let list = |node: &OpenApiNode<'a>| -> BTreeMap<String, OpenApiNode<'a>> {
         let content = node.child("content");
-        let all = content.iter().flat_map(OpenApiNode::members);
+        let all = content.iter().flat_map(OpenApiNode::entries);
         all.map(|(name, node)| (media_type(name), node)).collect()
     };
     let (olds, news) = (list(old), list(new));

@@ -14,6 +14,9 @@ use crate::{date::Date, text::shorten};
 const METHODS: [&str; 9] =
     ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
 
+/// The response that stands for what is not listed, as statuses are compared.
+const DEFAULT: &str = "DEFAULT";
+
 /// How deep callbacks may lie in callbacks.
 const MAX_CALLBACKS: usize = 4;
 
@@ -32,9 +35,21 @@ pub(super) struct Operation<'a> {
     pub(super) path: &'a str,
 }
 
+/// How what holds operations is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    /// By their paths, without the names of parameters.
+    Paths,
+    /// By their names, whatever these are.
+    Webhooks,
+    /// By the expressions that tell a callback's address: another one finds none.
+    Expressions,
+}
+
 /// A set of operations: paths, webhooks, or one callback's.
 struct Scope {
     prefix: String,
+    keys: Keys,
     /// Which way a request goes; a response goes the other.
     request: Direction,
     depth: usize,
@@ -54,6 +69,7 @@ impl<'c, 'a> Operations<'c, 'a> {
         servers::compare(self.comparer, "", &old, &new);
         let scope = Scope {
             prefix: String::new(),
+            keys: Keys::Paths,
             request: Direction::Sent,
             depth: 0,
             rules: [Rule::PATH_REMOVED, Rule::OPERATION_REMOVED, Rule::OPERATION_ADDED],
@@ -61,6 +77,7 @@ impl<'c, 'a> Operations<'c, 'a> {
         self.items(old.child("paths"), new.child("paths"), &scope);
         let scope = Scope {
             prefix: "webhook ".to_owned(),
+            keys: Keys::Webhooks,
             request: Direction::Received,
             depth: 0,
             rules: [Rule::WEBHOOK_REMOVED, Rule::WEBHOOK_REMOVED, Rule::WEBHOOK_ADDED],
@@ -68,11 +85,17 @@ impl<'c, 'a> Operations<'c, 'a> {
         self.items(old.child("webhooks"), new.child("webhooks"), &scope);
     }
 
-    /// Compares path items, which are found by their path without the names of its parameters.
+    /// Compares path items.
     fn items(&mut self, old: Option<OpenApiNode<'a>>, new: Option<OpenApiNode<'a>>, scope: &Scope) {
         let list = |node: Option<OpenApiNode<'a>>| -> Items<'a> {
-            let members = node.iter().flat_map(OpenApiNode::members).collect::<Vec<_>>();
-            members.into_iter().map(|(path, item)| (shape(path), (path, item))).collect()
+            let entries = node.iter().flat_map(OpenApiNode::entries).collect::<Vec<_>>();
+            let named = entries.into_iter().filter_map(|(path, item)| match scope.keys {
+                Keys::Webhooks => Some((path.to_owned(), (path, item))),
+                _ if path.starts_with("x-") => None,
+                Keys::Paths => Some((shape(path), (path, item))),
+                Keys::Expressions => Some((path.to_owned(), (path, item))),
+            });
+            named.collect()
         };
         let (olds, news) = (list(old), list(new));
         for (shape, (path, item)) in &olds {
@@ -263,13 +286,25 @@ impl<'c, 'a> Operations<'c, 'a> {
                 .collect()
         };
         let (olds, news) = (list(old), list(new));
+        let is_success = |status: &str| status.starts_with('2');
+        let has_success = olds.keys().any(|status| is_success(status));
+        // `default` is what is not listed: of successes only where there is no other.
+        let is_within = |now: &str, status: &str| {
+            is_within(now, status)
+                || status == DEFAULT
+                    && now != DEFAULT
+                    && !(has_success && is_success(now))
+                    && !olds.keys().any(|old| old == now || is_within(now, old))
+        };
         for (status, before) in &olds {
             let place = format!("{name}, response {}", shorten(status));
             // What a range promised holds for each of its statuses that is listed by itself now.
             let narrowed = || news.iter().filter(|(now, _)| is_within(now, status));
-            if !news.contains_key(status) && narrowed().next().is_none() {
+            let promises = is_success(status) || status == DEFAULT && !has_success;
+            let kept = narrowed().any(|(now, _)| status != DEFAULT || !promises || is_success(now));
+            if !news.contains_key(status) && !kept {
                 // The caller of a webhook is its provider: what it need no longer answer breaks no subscriber.
-                let success = status.starts_with('2') && direction == Direction::Received;
+                let success = promises && direction == Direction::Received;
                 let (rule, text) = if success {
                     (Rule::RESPONSE_REMOVED, "it is no longer promised")
                 } else {
@@ -312,7 +347,7 @@ impl<'c, 'a> Operations<'c, 'a> {
             return;
         }
         let list = |node: &OpenApiNode<'a>| -> BTreeMap<&'a str, OpenApiNode<'a>> {
-            node.child("callbacks").iter().flat_map(OpenApiNode::members).collect()
+            node.child("callbacks").iter().flat_map(OpenApiNode::entries).collect()
         };
         let (olds, news) = (list(old), list(new));
         for (callback, after) in news.iter().filter(|(callback, _)| !olds.contains_key(*callback)) {
@@ -343,6 +378,7 @@ impl<'c, 'a> Operations<'c, 'a> {
             let after = self.comparer.resolve(self.new, after);
             let scope = Scope {
                 prefix,
+                keys: Keys::Expressions,
                 request: scope.request.reversed(),
                 depth: scope.depth + 1,
                 rules: [Rule::CALLBACK_REMOVED, Rule::CALLBACK_REMOVED, Rule::CALLBACK_ADDED],

@@ -35,7 +35,7 @@ fn urls(node: &OpenApiNode<'_>) -> Vec<String> {
         let Some(url) = server.text("url") else { continue };
         let mut url = url.trim_end_matches('/').to_owned();
         // A variable's default is the address that is meant unless one chooses.
-        for (name, variable) in server.child("variables").iter().flat_map(OpenApiNode::members) {
+        for (name, variable) in server.child("variables").iter().flat_map(OpenApiNode::entries) {
             if let Some(default) = variable.get("default").and_then(Value::as_str) {
                 url = url.replace(&format!("{{{name}}}"), default);
             }

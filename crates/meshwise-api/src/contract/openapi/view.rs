@@ -101,6 +101,8 @@ impl<'a> View<'a> {
                     continue;
                 }
             }
+            // Where a dynamic reference leads depends on how the schema was reached.
+            self.elsewhere.extend(node.text("$dynamicRef"));
             if let Some(all) = node.child("allOf") {
                 pending.extend(all.items());
             }

@@ -50,6 +50,13 @@ fn one(comparer: &mut ProtoComparer<'_>, name: &str, old: &Enum, new: &Enum) {
         }
     }
     for (value, number) in &new.values {
+        let path = format!("{name}.{value}");
+        let values = (None, Some(number.to_string()));
+        // By a value that is new, and by one that was renamed or has another number.
+        if old.reserved.number(*number) || old.reserved.names.contains(value) {
+            let text = "the value takes a number or a name that was reserved";
+            comparer.report(Rule::PROTO_RESERVED_TAKEN, &path, text, values.clone());
+        }
         let known = old.values.iter().any(|(other, at)| other == value || at == number);
         if !known {
             let rule = if old.closed {
@@ -57,12 +64,6 @@ fn one(comparer: &mut ProtoComparer<'_>, name: &str, old: &Enum, new: &Enum) {
             } else {
                 Rule::PROTO_ENUM_VALUE_ADDED
             };
-            let path = format!("{name}.{value}");
-            let values = (None, Some(number.to_string()));
-            if old.reserved.number(*number) || old.reserved.names.contains(value) {
-                let text = "the value takes a number or a name that was reserved";
-                comparer.report(Rule::PROTO_RESERVED_TAKEN, &path, text, values.clone());
-            }
             comparer.report(rule, &path, "the value is new", values);
         }
     }

@@ -21,14 +21,15 @@ pub(super) fn compare(comparer: &mut ProtoComparer<'_>, name: &str, old: &Messag
         }
     }
     for (number, after) in &new.fields {
-        if old.fields.contains_key(number) || old.fields.values().any(|f| f.name == after.name) {
-            continue;
-        }
         let path = format!("{name}.{}", after.name);
         let values = (None, Some(number.to_string()));
+        // By a field that is new, and by one that was renamed or moved.
         if old.reserved.number(*number) || old.reserved.names.contains(&after.name) {
             let text = "the field takes a number or a name that was reserved";
             comparer.report(Rule::PROTO_RESERVED_TAKEN, &path, text, values.clone());
+        }
+        if old.fields.contains_key(number) || old.fields.values().any(|f| f.name == after.name) {
+            continue;
         }
         if after.presence == Presence::Required {
             let text = "a required field is new";

@@ -266,7 +266,10 @@ impl Builder {
 
     fn extensions(&mut self, scope: &str, fields: &[FieldDescriptorProto], features: Features) {
         for field in fields {
-            let built = self.field(scope, field, None, features);
+            let mut built = self.field(scope, field, None, features);
+            // JSON has the whole name of an extension, in brackets.
+            let name = join(&self.file.package, &join(scope, field.name()));
+            built.json_name = format!("[{name}]");
             let extendee = match self.resolve(scope, field.extendee()) {
                 Kind::Message(name) | Kind::Enum(name) | Kind::Foreign(name) => name,
                 Kind::Scalar(_) | Kind::Map(..) => continue,
