@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 /// Replaces control characters, of which a terminal could be told to hide, move or rewrite text,
-/// by U+FFFD. Line ends, tabs and colours (`ESC [ digits m`, which this command writes itself) stay.
+/// and those that show text in another order than it is read (UAX #9, explicit directions), by U+FFFD. Line
+/// ends, tabs and colours (`ESC [ digits m`, which this command writes itself) stay.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    let tame = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let tame = |c: char| !(c.is_control() || turns(c)) || matches!(c, '\n' | '\t');
     if text.chars().all(tame) {
         return text.into();
     }
@@ -50,6 +52,8 @@ mod tests {
             ("\u{9b}2J", "\u{fffd}2J"),
             ("\x1b[31", "\u{fffd}[31"),
             ("\x1b", "\u{fffd}"),
+            ("no: \u{202e}sey", "no: \u{fffd}sey"),
+            ("\u{2067}a\u{2069}", "\u{fffd}a\u{fffd}"),
             ("\x1b[1mx\x1b[1A", "\x1b[1mx\u{fffd}[1A"),
         ] {
             assert_eq!(clean(text), cleaned, "{text:?}");

@@ -108,6 +108,61 @@ fn a_dry_run_tells_who_is_hit_and_when() {
     assert_eq!(json["impact"][0]["owner"], "team-shop");
 }
 
+/// Callers would move from what works to what is gone.
+#[test]
+fn a_successor_is_there_as_long_as_what_it_follows() {
+    let place = place();
+    let two = |ends: &str, next_ends: &str| {
+        format!(
+            "{PAY}successor = \"2.0\"\n{ends}[[provides.versions]]\nversion = \"2.0\"\nreleased = 2024-02-29\n\
+             deprecated = 2025-01-01\n{next_ends}"
+        )
+    };
+    let gone = "sunset = 2026-11-21\n";
+    for (text, told) in [
+        (two("", gone), true),
+        (two("", "sunset = 2026-11-22\n"), false),
+        (two(&format!("deprecated = 2026-01-01\n{gone}"), gone), false),
+    ] {
+        place.declare("new", &text.replace("\"pay\"", "\"new\""));
+        let ran = run(&place, 0, "check", "new");
+        let warning =
+            "warning[unknown-successor]: the successor of new 1.0 is retired since 2026-11-21";
+        assert_eq!(ran.stderr.contains(warning) || ran.stdout.contains(warning), told, "{ran}");
+    }
+}
+
+/// A day that has passed would deny all callers at once.
+#[test]
+fn callers_hear_of_an_urgent_fix_before_they_must_have_adopted_it() {
+    let place = place();
+    let fix = |dates: &str| {
+        format!(
+            "{PAY}[[provides.versions]]\nversion = \"1.1\"\nurgent = true\nreleased = {dates}\n"
+        )
+    };
+    for (dates, code) in [
+        // A slip of the pen, and a release that turns out to be urgent long after.
+        ("2026-11-20\nadopt-by = 2025-12-24", 2),
+        ("2026-11-20\nadopt-by = 2026-11-20", 1),
+        ("2024-02-29", 1),
+        ("2026-12-24\nadopt-by = 2026-12-23", 2),
+        // At once, if that is meant, and what is only planned.
+        ("2024-02-29\nadopt-by = 2026-11-21", 0),
+        ("2026-12-24\nadopt-by = 2026-12-24", 0),
+    ] {
+        place.declare("pay", &fix(dates));
+        let ran = run(&place, code, "publish --dry-run", "pay");
+        if code != 0 {
+            says(&ran, "dates-out-of-order");
+        }
+    }
+    // What was published stays, once its day has passed.
+    place.declare("pay", &fix("2024-02-29\nadopt-by = 2026-11-21"));
+    run(&place, 0, "publish", "pay");
+    run(&place, 0, "check --today 2026-12-24", "pay");
+}
+
 #[test]
 fn an_urgent_fix_hides_no_end_and_each_requirement_counts() {
     let place = place();

@@ -7,7 +7,7 @@ use crate::{
     declaration::{Provides, Release},
     diagnostic::Diagnostic,
     document::Document,
-    finding::Finding,
+    finding::{Finding, Level},
     scheme::ApiId,
     state::State,
     text::listed,
@@ -35,6 +35,7 @@ pub(super) fn check(findings: &mut Findings<'_>, published: Option<&Document>) {
                 &format!("{path}.version"),
             );
             dates(findings, provides, release, &path);
+            adoption(findings, published, provides, release, &path);
             successor(findings, provides, &known, release, &path);
             if published.is_none_or(|document| {
                 !document.has_released(&provides.api, release, findings.check.today)
@@ -118,6 +119,55 @@ fn dates(findings: &mut Findings<'_>, provides: &Provides, release: &Release, pa
     }
 }
 
+/// Checks that callers can still adopt an urgent fix when they first hear of it: a day that has passed
+/// would deny all of them at once, be it a slip of the pen or that of a release long ago.
+fn adoption(
+    findings: &mut Findings<'_>,
+    published: Option<&Document>,
+    provides: &Provides,
+    release: &Release,
+    path: &str,
+) {
+    let today = findings.check.today;
+    let Some(by) = release.adopt_by().filter(|_| release.urgent) else { return };
+    let (key, written) = match release.adopt_by {
+        Some(_) => ("adopt-by", true),
+        None => ("urgent", false),
+    };
+    let early = release.released.filter(|released| written && by < *released);
+    let said = |document: &Document| {
+        let before = document.declaration().provided(&provides.api);
+        let before = before.and_then(|before| before.version(release.version.as_str()));
+        before.is_some_and(|before| before.urgent && before.adopt_by() == Some(by))
+    };
+    let late = by < today
+        && release.state(today).is_live()
+        && published.is_some_and(|document| !said(document));
+    if early.is_none() && !late {
+        return;
+    }
+    let (name, day) = (format!("{} {}", provides.api, release.version), early.unwrap_or(today));
+    let (message, label) = match early {
+        Some(released) => (
+            format!("{name} is to be adopted before it is released"),
+            format!("earlier than released = {released}"),
+        ),
+        None => (
+            format!("{name} is to be adopted by {by}, before callers are told that it is urgent"),
+            if written {
+                format!("today is {today}")
+            } else {
+                "30 days after its release".to_owned()
+            },
+        ),
+    };
+    let diagnostic = Diagnostic::new(Finding::DATES_OUT_OF_ORDER, message)
+        .with_subject(&provides.api, release.version.as_str())
+        .with_label(label)
+        .with_help(format!("write adopt-by = {day} or a later day"));
+    findings.tell(&format!("{path}.{key}"), diagnostic);
+}
+
 /// Returns what happens to a version on a date, in words.
 fn ended(key: &str) -> &str {
     if key == "sunset" { "retired" } else { key }
@@ -144,6 +194,16 @@ fn successor(
         return;
     }
     if versions.contains(successor.as_str()) {
+        let today = findings.check.today;
+        let ends = provides.version(successor).filter(|next| next.state(today) == State::Retired);
+        if let Some(sunset) =
+            ends.filter(|_| release.state(today).is_live()).and_then(|it| it.sunset)
+        {
+            let diagnostic = wrong(format!("the successor of {name} is retired since {sunset}"));
+            let diagnostic = diagnostic.with_help("name one that callers can move to");
+            let level = findings.level(Finding::UNKNOWN_SUCCESSOR).min(Level::Warn);
+            findings.tell_at(level, &path, diagnostic);
+        }
         return;
     }
     // `API@VERSION`; without the '@' it is meant to be a version of this API.

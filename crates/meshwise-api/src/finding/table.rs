@@ -57,13 +57,13 @@ findings! {
     }
     DATES_OUT_OF_ORDER {
         id: "dates-out-of-order", level: Deny, fixed,
-        summary: "A version's dates are not in the order released, deprecated, sunset.",
+        summary: "A version's dates are not in the order released, deprecated, sunset, or an urgent fix is to be adopted before callers can.",
         help: "A version is released first, then deprecated, then retired; two of them may fall on one day.",
         reference: "RFC 9745 section 4: the sunset must not be earlier than the deprecation",
     }
     UNKNOWN_SUCCESSOR {
         id: "unknown-successor", level: Deny, configurable,
-        summary: "A version names a successor that is not declared.",
+        summary: "A version names a successor that is not declared, or that is retired before it.",
         help: "Declare the successor as a version too, planned if need be, or name another API's version as API@VERSION.",
         reference: "RFC 5829 section 3.5, successor-version",
     }
