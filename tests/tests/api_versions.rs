@@ -174,6 +174,24 @@ async fn the_version_that_a_client_of_ours_names_counts() {
 }
 
 #[tokio::test]
+async fn a_pre_release_of_long_ago_takes_no_call_of_the_release() {
+    const TAX: ProvidedApi = api(
+        "tax",
+        "semver",
+        "http",
+        &[version("1.0.0-rc.1", None), version("1.0.0+build.5", None)],
+    );
+    let provided = TestMesh::with("shop", |builder| builder.apis(provider(&[TAX])));
+    let router = Router::new().route("/tax/v1/rates", get(async || "all"));
+    let app = provided.server().wrap(router).expect("layers");
+    let request = Request::builder().uri("/tax/v1/rates").body(Body::empty()).expect("a request");
+    app.oneshot(request).await.expect("an answer");
+    let versions = counted(&provided, "meshwise_api_calls_total", "version");
+    assert_eq!(versions, BTreeMap::from([("1.0.0+build.5".to_owned(), 1.0)]));
+    assert_eq!(sum(&provided, "meshwise_api_unrouted_requests_total"), 0.0);
+}
+
+#[tokio::test]
 async fn callers_that_declared_nothing_are_refused_until_the_list_has_them() {
     let declared = DeclaredCallers::new(["orders"]);
     let list = declared.clone();

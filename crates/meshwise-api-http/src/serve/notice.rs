@@ -6,14 +6,15 @@ use crate::{
     serve::pages::encode,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use meshwise_api::{Declared, ProvidedVersion, names};
 
 /// Holds the headers and the refusal of one version, ready to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Notice {
-    deprecation: Option<HeaderValue>,
-    sunset: Option<HeaderValue>,
+    /// Each with its moment, in seconds since 1970.
+    deprecation: Option<(i64, HeaderValue)>,
+    sunset: Option<(i64, HeaderValue)>,
     links: Vec<(String, HeaderValue)>,
     /// Why a call past the sunset is refused, as problem+json (RFC 9457).
     pub(super) problem: Bytes,
@@ -22,7 +23,8 @@ pub(super) struct Notice {
 }
 
 impl Notice {
-    /// Adds what the handler has not said itself.
+    /// Adds what the handler has not said itself. Of two ends the earlier counts: a handler may end one
+    /// resource sooner, and one that hands a peer's answer on tells of the peer's end, which is not ours.
     ///
     /// `successor` leads where this caller finds it, if that is known better than for all.
     pub(super) fn add_to(&self, headers: &mut HeaderMap, successor: Option<&HeaderValue>) {
@@ -36,14 +38,24 @@ impl Notice {
                 headers.append(http::header::LINK, link.clone());
             }
         }
-        for (name, value) in [(&DEPRECATION, &self.deprecation), (&SUNSET, &self.sunset)] {
-            if let Some(value) = value
-                && !headers.contains_key(name)
-            {
-                headers.insert(name.clone(), value.clone());
+        if let Some((at, value)) = &self.deprecation {
+            let said = || Deprecation::read(headers, *at)?.seconds();
+            if is_later(headers, &DEPRECATION, said(), *at) {
+                headers.insert(DEPRECATION.clone(), value.clone());
+            }
+        }
+        if let Some((at, value)) = &self.sunset {
+            let said = Sunset::read(headers, *at).map(|Sunset(said)| said);
+            if is_later(headers, &SUNSET, said, *at) {
+                headers.insert(SUNSET.clone(), value.clone());
             }
         }
     }
+}
+
+/// Tells whether a header is missing, or names a later moment.
+fn is_later(headers: &HeaderMap, name: &HeaderName, said: Option<i64>, at: i64) -> bool {
+    said.map_or_else(|| !headers.contains_key(name), |said| said > at)
 }
 
 /// Says where links lead.
@@ -129,8 +141,11 @@ impl NoticeLinks {
         let deprecated = version.deprecated.or(version.sunset);
         let detail = detail(api, version);
         Notice {
-            deprecation: deprecated.and_then(|day| Deprecation::on(day).to_header()),
-            sunset: version.sunset.and_then(|day| Sunset::on(day).to_header()),
+            deprecation: deprecated
+                .and_then(|day| Some((day.to_unix_seconds(), Deprecation::on(day).to_header()?))),
+            sunset: version
+                .sunset
+                .and_then(|day| Some((day.to_unix_seconds(), Sunset::on(day).to_header()?))),
             links,
             problem: problem(api, version, &detail),
             message: HeaderValue::try_from(grpc_message(&detail)).ok(),

@@ -343,10 +343,14 @@ impl Versions {
             }
         }
         // What is planned is not there yet.
-        let there = |row: &&usize| self.rows[**row].state(today) != Some(State::Planned);
-        let mut units = rows.iter().filter(there).map(|row| &self.rows[*row].unit);
+        let there = |row: &usize| self.rows[*row].state(today) != Some(State::Planned);
+        // A pre-release is for those who ask for just it, where there is more than that.
+        let promised = |row: &usize| !(api.main && self.rows[*row].unit == self.rows[*row].version);
+        let any = rows.iter().any(|row| there(row) && promised(row));
+        let meant = || rows.iter().copied().filter(|row| !any || promised(row));
+        let mut units = meant().filter(there).map(|row| &self.rows[row].unit);
         let one = units.next().is_none_or(|first| units.all(|unit| unit == first));
-        one.then(|| self.best(rows.iter().copied(), today)).flatten()
+        one.then(|| self.best(meant(), today)).flatten()
     }
 
     fn will_do<'s>(&'s self, api: &'s Api, asked: &str) -> impl Iterator<Item = usize> + 's {

@@ -41,6 +41,18 @@ const MINOR: ProvidedApi = api(
     &[version("1.0", Date::new(2026, 1, 1)), version("1.1", None)],
 );
 
+const CANDIDATE: ProvidedApi = api(
+    "tax",
+    "semver",
+    "http",
+    &[
+        version("1.0.0-rc.1+exp.sha", Date::new(2019, 1, 1)),
+        version("1.0.0", None),
+        version("1.0.1+build.5", None),
+        version("2.0.0-rc.1", None),
+    ],
+);
+
 struct Served {
     layer: ApiServerLayer,
     counts: Counts,
@@ -187,7 +199,15 @@ fn what_can_not_be_told_is_unrouted_and_never_guessed() {
         (&[MINOR], ("/auth/v1/check", None), "1.1"),
         (&[MINOR], ("/check", None), "1.1"),
         (&[MINOR], ("/auth/1.0/check", None), "1.0"),
-    ] as [(&'static [ProvidedApi], Asked, &str); 16]
+        // A pre-release is for those who ask for just it, and parts of a build mean nothing.
+        (&[CANDIDATE], ("/tax/v1/rates", None), "1.0.1+build.5"),
+        (&[CANDIDATE], ("/tax/v1/rates", Some("1.0.0-rc.1")), "1.0.0-rc.1+exp.sha"),
+        (&[CANDIDATE], ("/tax/v1/rates", Some("1.0.1+build.7")), "1.0.1+build.5"),
+        (&[CANDIDATE], ("/tax/1.0.0-rc.1+exp.sha/rates", None), "1.0.0-rc.1+exp.sha"),
+        (&[CANDIDATE], ("/tax/v2/rates", None), "2.0.0-rc.1"),
+        (&[CANDIDATE], ("/tax/v2/rates", Some("1.0.0")), "2.0.0-rc.1"),
+        (&[CANDIDATE], ("/rates", None), "1.0.1+build.5"),
+    ] as [(&'static [ProvidedApi], Asked, &str); 23]
     {
         let served = serve(apis, |builder| builder);
         assert_eq!(served.ok(asked), counted, "{asked:?}");

@@ -213,6 +213,39 @@ fn what_the_handler_says_itself_stays() {
     );
 }
 
+/// What a gateway hands on tells of its peer's end.
+#[test]
+fn of_two_ends_the_earlier_is_told() {
+    let (ours, at) = ("@1788220800", "Mon, 01 Mar 2027 00:00:00 GMT");
+    for (deprecation, sunset, told) in [
+        ("@2000000000", "Sat, 01 Mar 2031 00:00:00 GMT", (ours, at)),
+        ("@2000000000;a=b", "Saturday, 01-Mar-31 00:00:00 GMT", (ours, at)),
+        ("@1788220800", "Mon, 01 Mar 2027 00:00:00 UTC", (ours, "Mon, 01 Mar 2027 00:00:00 UTC")),
+        (
+            "@1788220799",
+            "Sun, 28 Feb 2027 23:59:59 GMT",
+            ("@1788220799", "Sun, 28 Feb 2027 23:59:59 GMT"),
+        ),
+        ("true", "soon", ("true", "soon")),
+        (
+            "Sat, 01 Mar 2031 00:00:00 GMT",
+            "Thu, 29 Feb 2024 00:00:00 GMT",
+            (ours, "Thu, 29 Feb 2024 00:00:00 GMT"),
+        ),
+    ] {
+        let response = server(|builder| builder).call_to(get("/v1"), || {
+            let mut response = ok();
+            let headers = response.headers_mut();
+            headers.append("deprecation", HeaderValue::from_static(deprecation));
+            headers.append("sunset", HeaderValue::from_static(sunset));
+            response
+        });
+        let headers = response.headers();
+        assert_eq!(values(headers, "deprecation"), [told.0], "{deprecation}");
+        assert_eq!(values(headers, "sunset"), [told.1], "{sunset}");
+    }
+}
+
 #[test]
 fn links_lead_where_they_are_told_to() {
     let own = server(|builder| {
