@@ -23,6 +23,8 @@ use wire::{Raw, Signal, Visit};
 
 /// The resource attribute in which a service names the address of its ops pages.
 const OPS_ADDRESS: &str = "meshwise.ops.address";
+/// The resource attribute in which an instance of a service names itself.
+const INSTANCE: &str = "service.instance.id";
 /// So many of one request are heard.
 const HEARD: usize = 64;
 
@@ -52,6 +54,7 @@ pub(crate) fn take(
         resource: Resource::default(),
         scope: InstrumentationScope::default(),
         resource_key: 0,
+        instance: 0,
         key: 0,
         service: 0,
         line,
@@ -70,6 +73,7 @@ struct Taking<'a> {
     resource: Resource,
     scope: InstrumentationScope,
     resource_key: u64,
+    instance: u64,
     key: u64,
     service: u16,
     line: Option<&'a mut SessionLine>,
@@ -119,6 +123,8 @@ impl Visit for Taking<'_> {
         self.resource = resource.and_then(|raw| self.decoded(raw.decode())).unwrap_or_default();
         self.service = self.store.write().enter(self.now, &self.resource.attributes);
         let text = |key| text_of(&self.resource.attributes, key);
+        // One that does not name itself is told apart by all that it says.
+        self.instance = text(INSTANCE).map_or(self.resource_key, |id| context_key(id.as_bytes()));
         if let (Some(name), Some(address)) = (text("service.name"), text(OPS_ADDRESS))
             && self.taken.heard.len() < HEARD
         {
@@ -152,8 +158,10 @@ impl Visit for Taking<'_> {
             }
             Signal::Metrics => {
                 let Some(metric) = self.decoded(item.decode_metric()) else { return };
+                let mut store = self.store.write();
                 let refused =
-                    metrics::take(&mut self.store.write(), self.now, self.service, &metric);
+                    metrics::take(&mut store, self.now, self.service, self.instance, &metric);
+                drop(store);
                 self.note(1, refused, &metric);
             }
         }

@@ -1,5 +1,6 @@
 //! What the page, and others, may ask of what is kept.
 
+mod duration;
 pub(crate) mod filter;
 mod guards;
 mod jaeger;

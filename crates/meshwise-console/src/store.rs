@@ -183,8 +183,9 @@ impl Store {
             },
         });
         let row = u16::try_from(segment.rows.len() - 1).unwrap_or(u16::MAX);
-        service.ahead =
-            (span.end_time_unix_nano / 1_000_000).cast_signed().saturating_sub_unsigned(now);
+        // A span may name no end.
+        let end = span.end_time_unix_nano.max(span.start_time_unix_nano);
+        service.ahead = (end / 1_000_000).cast_signed().saturating_sub_unsigned(now);
         self.counts.cut += context_cut + span_cut + (span.name.len() - name.len()).min(1) as u64;
         let place = Place { service: source.service, row, segment: number };
         self.traces.add_span(now, trace, place);

@@ -7,7 +7,11 @@
 mod fetch;
 mod prometheus;
 
-use crate::{config::OpsTarget, shared::Shared, store::cut};
+use crate::{
+    config::OpsTarget,
+    shared::Shared,
+    store::{cut, segment::context_key, series::Reading},
+};
 use fetch::Page;
 use serde_json::Value;
 use std::{
@@ -167,12 +171,14 @@ async fn read(shared: Arc<Shared>, address: SocketAddr, apis: bool) {
             shared.clock.go();
             let (mut store, now) = (shared.store.write(), shared.clock.now());
             let place = store.enter_name(now, &name);
-            prometheus::read(
-                &String::from_utf8_lossy(&page),
-                |metric, labels, reading, exemplars| {
-                    store.reading(now, place, metric, labels, reading, exemplars);
-                },
-            );
+            let page = String::from_utf8_lossy(&page);
+            // An instance that sends its metrics, too, is the same there.
+            let instance = prometheus::instance(&page).unwrap_or_else(|| address.to_string());
+            let source = context_key(instance.as_bytes());
+            prometheus::read(&page, |metric, labels, reading, exemplars| {
+                let reading = Reading { source, ..reading };
+                store.reading(now, place, metric, labels, reading, exemplars);
+            });
         }
     };
     // Parsing is no work for the threads that serve connections.

@@ -14,7 +14,10 @@ mod views;
 
 use crate::{
     gate::{self, Closed},
-    query::{self, params::Params},
+    query::{
+        self,
+        params::{LENGTH, Params},
+    },
     respond::{self, Reply},
     shared::Shared,
 };
@@ -52,7 +55,13 @@ async fn answer(shared: Arc<Shared>, request: &Request<Incoming>) -> Reply {
         reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return reply;
     }
-    let params = Params::parse(request.uri().query());
+    let query = request.uri().query();
+    if query.is_some_and(|query| query.len() > LENGTH) {
+        // A part of it would be another question.
+        let text = format!("a query has at most {LENGTH} bytes\n");
+        return respond::text(StatusCode::URI_TOO_LONG, text);
+    }
+    let params = Params::parse(query);
     let path = request.uri().path();
     if let Err(closed) = gate::check(&shared, request.uri(), request.headers()) {
         if closed == Closed::Token

@@ -1,8 +1,8 @@
 //! JSON of OTLP with the numbers that JSON has no form for.
 //!
 //! Protobuf's JSON (<https://protobuf.dev/programming-guides/json/>) has `"NaN"`, `"Infinity"` and numbers in
-//! quotes where a double is meant, and `1e9` where an integer is; JavaScript and `serde_json` write `null` for what is
-//! no number. The decoders of `opentelemetry-proto` take none of these, and without them a quantile of an
+//! quotes where a double is meant, `1e9` where an integer is, and `null` for any field that is left out; JavaScript
+//! and `serde_json` write `null` for what is no number. The decoders of `opentelemetry-proto` take none of these, and without them a quantile of an
 //! empty summary would cost its whole metric. Spans and log records are read this way only once a plain
 //! reading has failed.
 
@@ -61,14 +61,16 @@ impl<'de> JsonNode<'de> {
     fn fields(fields: &'de Map<String, Value>) -> impl Iterator<Item = (&'de str, Self)> {
         // An attribute has a key and a value; a quantile has a value that is a double.
         let of_quantile = !fields.contains_key("key");
-        fields.iter().map(move |(key, value)| {
+        fields.iter().filter_map(move |(key, value)| {
             let kind = match &**key {
                 "value" if of_quantile => FieldKind::Double,
                 key if DOUBLES.contains(&key) => FieldKind::Double,
                 key if OPTIONAL_DOUBLES.contains(&key) => FieldKind::OptionalDouble,
                 _ => FieldKind::Other,
             };
-            (&**key, Self { value, kind })
+            // A field that is null is one that is left out, lists too; of a double it is what is no number.
+            let left_out = value.is_null() && kind != FieldKind::Double;
+            (!left_out).then_some((&**key, Self { value, kind }))
         })
     }
 

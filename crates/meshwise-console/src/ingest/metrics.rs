@@ -21,8 +21,8 @@ const NO_VALUE: u32 = 1;
 const LABEL: usize = 256;
 const LABELS: usize = 32;
 
-/// Takes a metric's points; how many were refused.
-pub(super) fn take(store: &mut Store, now: u64, service: u16, metric: &Metric) -> u64 {
+/// Takes a metric's points, which `source` has counted; how many were refused.
+pub(super) fn take(store: &mut Store, now: u64, service: u16, source: u64, metric: &Metric) -> u64 {
     let (shape, delta) = match &metric.data {
         Some(Data::Sum(sum)) => {
             let shape = if sum.is_monotonic { Shape::Counter } else { Shape::Gauge };
@@ -50,6 +50,7 @@ pub(super) fn take(store: &mut Store, now: u64, service: u16, metric: &Metric) -
         }
         let exemplars = exemplars.iter().filter_map(|found| exemplar_of(now, found));
         let labels = labels(attributes);
+        let reading = Reading { source, ..reading };
         let kept = store.reading(now, service, description, labels, reading, exemplars);
         refused += u64::from(!kept);
     };
@@ -105,6 +106,7 @@ fn explicit(point: &HistogramDataPoint, delta: bool) -> Reading {
         bounds: if whole { point.explicit_bounds.clone() } else { Vec::new() },
         counts: if whole { point.bucket_counts.clone() } else { Vec::new() },
         delta,
+        ..Reading::default()
     }
 }
 
@@ -139,7 +141,8 @@ fn exponential(point: &ExponentialHistogramDataPoint, delta: bool) -> Reading {
     if bounds.iter().any(|bound| !bound.is_finite()) {
         (bounds, counts) = (Vec::new(), Vec::new());
     }
-    Reading { value: point.count as f64, sum: point.sum.unwrap_or(0.0), bounds, counts, delta }
+    let (value, sum) = (point.count as f64, point.sum.unwrap_or(0.0));
+    Reading { value, sum, bounds, counts, delta, ..Reading::default() }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown, not counted with")]

@@ -91,7 +91,8 @@ async fn handle(
         let coding = text(headers, header::CONTENT_ENCODING);
         match &*coding.to_ascii_lowercase() {
             "" | "identity" => false,
-            "gzip" => true,
+            // RFC 9110, 8.4.1.3.
+            "gzip" | "x-gzip" => true,
             _ => return Err(IngestError::Encoding(crate::store::cut(coding, 100).to_owned())),
         }
     };

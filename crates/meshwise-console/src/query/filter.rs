@@ -15,6 +15,7 @@
 //!
 //! A word that says nothing of what is searched is named in the answer, rather than passed over.
 
+use super::duration::duration;
 use crate::store::{
     pack::Packed,
     segment::{FAILED, LogRow, REFUSED, Segment, SpanRow},
@@ -394,24 +395,6 @@ fn words(typed: &str) -> Vec<String> {
         words.push(word);
     }
     words
-}
-
-/// Reads a duration such as `1.5s`, `100ms` or `20us`, in nanoseconds.
-pub(crate) fn duration(text: &str) -> Option<u64> {
-    let text = text.trim_start_matches('=');
-    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, unit) = text.split_at(unit);
-    let nanos = match unit {
-        "ns" => 1.0,
-        "us" | "µs" | "μs" => 1e3,
-        "ms" => 1e6,
-        "s" => 1e9,
-        "m" => 60e9,
-        "h" => 3600e9,
-        _ => return None,
-    };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    Some((number.parse::<f64>().ok()? * nanos) as u64)
 }
 
 fn kind_number(kind: &str) -> Option<u8> {

@@ -1,7 +1,8 @@
 //! Jaeger's query API, as far as its own page and Grafana's data source ask it.
 
 use super::{
-    filter::{Filter, KINDS, duration, is_user},
+    duration::duration,
+    filter::{Filter, KINDS, is_user},
     numbers::{hex_span, hex_trace},
     params::Params,
     span,

@@ -214,7 +214,7 @@ fn line_view<'a>(metric: &Metric, line: &'a Line, most: usize) -> LineView<'a> {
         Shape::Counter => pairs
             .map(|(a, b)| {
                 let seconds = (b.time.saturating_sub(a.time)).max(1) as f64 / 1e3;
-                (b.time, round((b.value - a.value).max(0.0) / seconds))
+                (b.time, round((b.grown - a.grown) / seconds))
             })
             .collect(),
         Shape::Histogram => pairs

@@ -1,7 +1,8 @@
 //! The parameters of a query.
 
-/// A longer query is cut, in bytes; so many parameters are read.
-const LENGTH: usize = 4096;
+/// A longer query is refused, in bytes.
+pub(crate) const LENGTH: usize = 8192;
+/// So many parameters are read.
 const PARAMS: usize = 64;
 
 /// Holds a query's parameters.
@@ -10,8 +11,8 @@ pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
     pub(crate) fn parse(query: Option<&str>) -> Self {
-        let query = crate::store::cut(query.unwrap_or_default(), LENGTH);
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().take(PARAMS).collect())
+        let query = query.unwrap_or_default().as_bytes();
+        Self(form_urlencoded::parse(query).into_owned().take(PARAMS).collect())
     }
 
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {

@@ -27,7 +27,7 @@ pub(crate) struct Bucket {
     pub(crate) step: u64,
     pub(crate) calls: u32,
     pub(crate) failed: u32,
-    pub(crate) classes: [u16; CLASSES],
+    pub(crate) classes: [u32; CLASSES],
     /// The longest call, in nanoseconds.
     longest: u64,
     /// The slowest call, a failed one before all others.
@@ -210,6 +210,14 @@ mod tests {
         one.count(60_000, call(5, false));
         assert_eq!(one.sum(61_000, 60_000).quantile(0.99), Some(5.0));
         assert_eq!(Sum::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn many_calls_of_one_class_do_not_make_the_others_more() {
+        let mut red = Red::default();
+        (0..200_000).for_each(|_| red.count(60_000, call(1, false)));
+        (0..1_000).for_each(|_| red.count(60_000, call(1_000, false)));
+        assert!(red.sum(61_000, 60_000).quantile(0.99) < Some(2.0), "1 in 200 takes 1 s");
     }
 
     #[test]

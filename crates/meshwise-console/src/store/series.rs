@@ -9,6 +9,8 @@ pub(crate) const SERIES: usize = 2000;
 const LONG: u64 = 3;
 /// So many points of a series are kept.
 const POINTS: usize = 240;
+/// So many instances of a series are told apart; a further one takes the place of the oldest.
+const SOURCES: usize = 32;
 /// So many snapshots of a histogram's buckets are kept.
 const SNAPSHOTS: usize = 40;
 /// A histogram with more buckets is kept as its count and sum.
@@ -55,6 +57,8 @@ pub(crate) struct Reading {
     pub(crate) counts: Vec<u64>,
     /// Whether the value counts from the reading before.
     pub(crate) delta: bool,
+    /// Which instance of the service it is from.
+    pub(crate) source: u64,
 }
 
 /// Is one moment of a series.
@@ -62,8 +66,19 @@ pub(crate) struct Reading {
 pub(crate) struct Point {
     /// Milliseconds of Unix time, by the console's clock.
     pub(crate) time: u64,
+    /// Of all instances together; of a gauge, the newest.
     pub(crate) value: f64,
     pub(crate) sum: f64,
+    /// How much all instances have counted since they were first seen.
+    pub(crate) grown: f64,
+}
+
+/// Is what one instance said last.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    source: u64,
+    value: f64,
+    sum: f64,
 }
 
 /// Keeps the points of one label set.
@@ -71,21 +86,26 @@ pub(crate) struct Point {
 pub(crate) struct Line {
     pub(crate) labels: Vec<(String, String)>,
     pub(crate) points: VecDeque<Point>,
+    counted: Vec<Counted>,
     pub(crate) bounds: Vec<f64>,
     pub(crate) snapshots: VecDeque<(u64, Box<[u64]>)>,
     pub(crate) exemplars: VecDeque<Exemplar>,
 }
 
 impl Line {
-    fn read(&mut self, now: u64, reading: Reading) {
-        let last = self.points.back();
-        let base =
-            if reading.delta { last.map_or((0.0, 0.0), |p| (p.value, p.sum)) } else { (0.0, 0.0) };
+    fn read(&mut self, now: u64, shape: Shape, reading: Reading) {
+        let step = self.count(&reading);
+        let grown = self.points.back().map_or(0.0, |point| point.grown);
+        let (value, sum) = match shape {
+            Shape::Gauge if !reading.delta => (reading.value, reading.sum),
+            _ => self.counted.iter().fold((0.0, 0.0), |(value, sum), counted| {
+                (value + counted.value, sum + counted.sum)
+            }),
+        };
         if self.points.len() >= POINTS {
             self.points.pop_front();
         }
-        let (value, sum) = (base.0 + reading.value, base.1 + reading.sum);
-        self.points.push_back(Point { time: now, value, sum });
+        self.points.push_back(Point { time: now, value, sum, grown: grown + step });
         if reading.counts.is_empty() || reading.counts.len() > BUCKETS {
             return;
         }
@@ -106,6 +126,32 @@ impl Line {
         self.snapshots.push_back((now, counts.into_boxed_slice()));
     }
 
+    /// Notes what an instance has counted; returns how much that is more than before. A value that falls is
+    /// a restart.
+    fn count(&mut self, reading: &Reading) -> f64 {
+        let known = self.counted.iter().position(|counted| counted.source == reading.source);
+        let at = known.unwrap_or_else(|| {
+            if self.counted.len() >= SOURCES {
+                self.counted.remove(0);
+            }
+            self.counted.push(Counted { source: reading.source, value: 0.0, sum: 0.0 });
+            self.counted.len() - 1
+        });
+        let counted = &mut self.counted[at];
+        let before = *counted;
+        if reading.delta {
+            (counted.value, counted.sum) = (before.value + reading.value, before.sum + reading.sum);
+            return finite(reading.value);
+        }
+        (counted.value, counted.sum) = (reading.value, reading.sum);
+        match known {
+            // What it counted before it was first seen was not counted now.
+            None => 0.0,
+            Some(_) if reading.value < before.value => finite(reading.value),
+            Some(_) => finite(reading.value - before.value),
+        }
+    }
+
     /// Returns a label's value.
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -117,27 +163,17 @@ impl Line {
     }
 
     /// Returns how much a counter grew in the last `window` milliseconds, and over how many of them
-    /// that was seen. A value that falls is a restart. A silence that is long for this series counts: its
-    /// rate falls though no reading says so.
+    /// that was seen. A silence that is long for this series counts: its rate falls though no reading says so.
     pub(crate) fn growth(&self, now: u64, window: u64) -> Option<(f64, u64)> {
         let from = now.saturating_sub(window);
-        let mut grown = 0.0;
-        let mut before: Option<&Point> = None;
-        let (mut since, mut gaps) = (None, 0);
-        for point in self.points.iter().filter(|point| point.time >= from) {
-            if let Some(before) = before {
-                let step = point.value - before.value;
-                grown += if step < 0.0 { point.value } else { step };
-                gaps += 1;
-            }
-            since.get_or_insert(point.time);
-            before = Some(point);
-        }
-        let last = before?.time;
-        let over = last - since?;
-        let silence = now.saturating_sub(last);
-        let silence = if silence * gaps > over * LONG { silence } else { 0 };
-        (over > 0).then_some((grown, over + silence))
+        let mut recent = self.points.iter().filter(|point| point.time >= from);
+        let first = recent.next()?;
+        let (last, gaps) = recent.fold((first, 0), |(_, gaps), point| (point, gaps + 1));
+        // The machine's clock may be set back meanwhile.
+        let over = last.time.saturating_sub(first.time);
+        let silence = now.saturating_sub(last.time);
+        let silence = if silence.saturating_mul(gaps) > over * LONG { silence } else { 0 };
+        (over > 0).then_some((last.grown - first.grown, over + silence))
     }
 
     fn memory(&self) -> usize {
@@ -145,6 +181,7 @@ impl Line {
         size_of::<Self>()
             + labels
             + self.points.capacity() * size_of::<Point>()
+            + self.counted.capacity() * size_of::<Counted>()
             + self.snapshots.iter().map(|(_, counts)| counts.len() * 8 + 24).sum::<usize>()
             + self.exemplars.capacity() * size_of::<Exemplar>()
     }
@@ -209,7 +246,7 @@ impl Series {
         });
         let line = kept.lines.entry(key).or_insert_with(|| Line { labels, ..Line::default() });
         let before = if known { line.memory() } else { 0 };
-        line.read(now, reading);
+        line.read(now, kept.shape, reading);
         for exemplar in exemplars.into_iter().filter(|exemplar| exemplar.trace != 0) {
             if line.exemplars.len() >= 16 {
                 line.exemplars.pop_front();
@@ -244,6 +281,11 @@ impl Series {
 fn is_called(name: &str, prometheus: &str) -> bool {
     let form = |name: &str| name.trim_end_matches("_total").replace('.', "_");
     name == prometheus || form(name) == form(prometheus)
+}
+
+/// Returns a number, or none of it if it is no number.
+fn finite(number: f64) -> f64 {
+    if number.is_finite() { number } else { 0.0 }
 }
 
 fn key(labels: &[(String, String)]) -> String {
@@ -289,6 +331,38 @@ mod tests {
         assert_eq!(later(4_900), Some((5.0, 2000)), "the next reading may still come");
         assert_eq!(later(5_100), Some((5.0, 5100)), "it has fallen silent");
         assert!(is_called("http.server.calls", "http_server_calls_total"));
+    }
+
+    #[test]
+    fn instances_are_counted_apart_and_shown_together() {
+        let mut series = Series::default();
+        let metric = Description { name: "calls_total", shape: Shape::Counter, unit: "", help: "" };
+        let mut read = |now, source, value| {
+            let reading = Reading { value, source, ..Reading::default() };
+            series.read(now, false, metric, Vec::new(), reading, []);
+        };
+        // One has long been there, one is new and starts anew once, one is a third.
+        for (now, source, value) in
+            [(0, 1, 1e6), (0, 2, 5.0), (1000, 1, 1e6 + 3.0), (1000, 2, 1.0), (2000, 3, 9.0)]
+        {
+            read(now, source, value);
+        }
+        let line = series.lines("calls_total").next().expect("one line");
+        assert_eq!(line.growth(2000, 2000), Some((4.0, 2000)));
+        assert_eq!(line.value(), Some(1e6 + 13.0));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_no_query() {
+        let mut series = Series::default();
+        for (now, value) in [(10_000, 1.0), (12_000, 2.0), (9_000, 3.0)] {
+            read(&mut series, now, "stock", value, false);
+        }
+        let line = series.lines("calls_total").next().expect("one line");
+        assert_eq!(line.growth(9_000, 5_000), None);
+        read(&mut series, 11_000, "stock", 4.0, false);
+        let line = series.lines("calls_total").next().expect("one line");
+        assert_eq!(line.growth(11_000, 5_000), Some((3.0, 1000)));
     }
 
     #[test]

@@ -81,6 +81,13 @@ pub(super) fn read(
     }
 }
 
+/// Returns how the instance that serves a page names itself.
+pub(super) fn instance(page: &str) -> Option<String> {
+    let line = page.lines().take(SAMPLES).find(|line| line.starts_with("target_info{"))?;
+    let found = |(name, _): &(String, String)| name == "service_instance_id";
+    Sample::parse(line)?.labels.into_iter().find(found).map(|(_, id)| id)
+}
+
 impl Histogram {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
     fn reading(mut self) -> Reading {
@@ -96,7 +103,7 @@ impl Histogram {
         if counts.len() != bounds.len() + 1 || counts.len() > BUCKETS {
             (bounds, counts) = (Vec::new(), Vec::new());
         }
-        Reading { value: self.count, sum: self.sum, bounds, counts, delta: false }
+        Reading { value: self.count, sum: self.sum, bounds, counts, ..Reading::default() }
     }
 }
 
@@ -212,6 +219,15 @@ broken{x="y
         assert_eq!((&reading.bounds, &reading.counts), (&vec![0.1], &vec![2, 3]));
         assert_eq!((reading.value, reading.sum), (5.0, 3.5));
         assert_eq!((exemplars[0].value, exemplars[0].time), (0.7, 12_500));
+    }
+
+    #[test]
+    fn an_instance_names_itself_or_does_not() {
+        let page = "# TYPE target_info gauge\ntarget_info{service_name=\"a\",service_instance_id=\"i-1\"} 1\n";
+        assert_eq!(instance(page).as_deref(), Some("i-1"));
+        for page in ["", "target_info 1\n", "target_info{service_name=\"a\"} 1\n", "target_info{"] {
+            assert_eq!(instance(page), None, "{page}");
+        }
     }
 
     #[test]

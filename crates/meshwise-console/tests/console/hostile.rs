@@ -214,6 +214,77 @@ async fn clocks_that_are_years_off_are_told_and_hide_nothing() {
 }
 
 #[tokio::test]
+async fn a_span_that_names_no_end_says_nothing_of_its_clock() {
+    let console = start().await;
+    let mut endless = span(1, 1, 0, 2, "GET");
+    endless.end_time_unix_nano = 0;
+    let resource_spans = vec![of_service("endless", vec![endless])];
+    export(&console, &ExportTraceServiceRequest { resource_spans }).await;
+    assert_eq!(data(&console, "map").await["problems"], serde_json::json!([]));
+    assert_eq!(data(&console, "traces").await["traces"][0]["duration"], 0.0);
+}
+
+#[tokio::test]
+async fn odd_questions_are_answered_or_refused_and_none_is_cut() {
+    let console = start().await;
+    let resource_spans = vec![of_service("s", vec![span(7, 7, 0, 2, "GET")])];
+    export(&console, &ExportTraceServiceRequest { resource_spans }).await;
+    let long = "a".repeat(9000);
+    for (path, status) in [
+        ("/data/traces?q=%27%20OR%201%3D1%20--&limit=99999999999999999999&window=0", 200),
+        ("/data/traces?q=%3Cscript%3E%00%ff%fe%22&limit=-1", 200),
+        ("/data/logs?after=18446744073709551615&q=trace%3A0", 200),
+        ("/data/map?window=18446744073709551615", 200),
+        ("/data/services/s/heat?window=x&operation=%00", 404),
+        ("/api/traces?service=s&start=9999999999999999&end=1&limit=18446744073709551615", 200),
+        ("/api/traces?service=s&limit=99999999999999999999", 400),
+        ("/api/traces?service=s&maxDuration=1m30s&minDuration=0", 200),
+        (&format!("/data/traces?q={long}&limit=1"), 414),
+        ("/data/traces/0x7", 404),
+        ("/data/traces/7/spans/zz", 404),
+        ("/data/traces/%2e%2e%2fstatus", 404),
+        ("/data/../status", 404),
+    ] {
+        let answer = get(console.page(), path).await;
+        let head: String = path.chars().take(80).collect();
+        assert_eq!(answer.status, status, "{head}");
+        assert_ne!(answer.headers["content-type"], "text/html", "{head}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_written_otherwise_is_taken() {
+    let console = start().await;
+    let http = console.http();
+    let json = |more: &str, outer: &str| {
+        format!(
+            "{{{outer}\"resourceSpans\":[{{\"resource\":null,\"scopeSpans\":[{{\"scope\":null,\"spans\":[{{\
+             \"traceId\":\"0AF7651916CD43DD8448EB211C80319C\",\"spanId\":\"B7AD6B7169203331\",\
+             \"startTimeUnixNano\":\"1000\",\"endTimeUnixNano\":2000{more}}}]}}]}}]}}"
+        )
+    };
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(json("", "").as_bytes()).expect("memory");
+    let gzipped = encoder.finish().expect("memory");
+    let nulls = ",\"attributes\":null,\"links\":null,\"status\":null,\"name\":null";
+    for (name, body, coding) in [
+        ("ids in capitals", json("", "").into_bytes(), "identity"),
+        ("null for what is left out", json(nulls, "").into_bytes(), "identity"),
+        ("a field of tomorrow", json(",\"next\":{\"a\":[1]}", "").into_bytes(), "identity"),
+        ("a name with an escape", json("", "\"a\\\"b\":1,").into_bytes(), "identity"),
+        ("the older name of gzip", gzipped.clone(), "x-gzip"),
+        ("gzip", gzipped, "GZIP"),
+    ] {
+        let mut request = post(http, "/v1/traces", "application/json", body);
+        request.headers_mut().insert("content-encoding", coding.parse().expect("a value"));
+        let answer = send(http, request).await;
+        assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"{}"[..]), "{name}");
+    }
+    let status = data(&console, "status").await;
+    assert_eq!((&status["came"]["spans"], &status["came"]["duplicates"]), (&1.into(), &5.into()));
+}
+
+#[tokio::test]
 async fn circles_chains_and_endless_traces_are_shown() {
     let console = start().await;
     // Two spans that are each other's parents, one that is its own, and a chain of 15,000.

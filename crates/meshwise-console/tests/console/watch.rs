@@ -22,6 +22,11 @@ const APIS: &str = r#"{"schema":1,"service":{"name":"orders","contacts":[]},"tod
 
 /// Serves ops pages; its counters grow with each reading.
 async fn ops_pages() -> (SocketAddr, Arc<AtomicUsize>) {
+    ops_pages_of(0).await
+}
+
+/// Serves the ops pages of an instance that has counted so many calls before.
+async fn ops_pages_of(calls: usize) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let read = Arc::new(AtomicUsize::new(0));
@@ -40,7 +45,7 @@ async fn ops_pages() -> (SocketAddr, Arc<AtomicUsize>) {
                      meshwise_api_undeclared_calls_total{{peer=\"stock\",api=\"stock\"}} {nth}\n\
                      # TYPE meshwise_api_calls_total counter\n\
                      meshwise_api_calls_total{{api=\"orders\",version=\"1.0\",state=\"deprecated\",caller=\"gateway\",caller_verified=\"false\"}} {nth}\n",
-                    nth * 10
+                    calls + nth * 10
                 ),
                 Some("/resilience") => RESILIENCE.to_owned(),
                 _ => APIS.to_owned(),
@@ -83,6 +88,25 @@ async fn guards_apis_and_counts_of_a_listed_service_are_shown() {
     let apis = data(&console, "apis").await;
     assert_eq!(apis[0]["page"]["provides"][0]["current"][0]["state"], "deprecated");
     assert_eq!(apis[0]["calls"][0]["caller"], "gateway");
+}
+
+/// What one instance has counted is no restart of the other, and what it had counted before is no call of now.
+#[tokio::test]
+async fn two_instances_of_a_service_are_counted_together() {
+    let (long_there, _) = ops_pages_of(1_000_000).await;
+    let (new, _) = ops_pages_of(5).await;
+    let targets = config()
+        .with_target(OpsTarget::new("orders", long_there))
+        .with_target(OpsTarget::new("orders", new));
+    let console = Console::start(targets).await.expect("free ports");
+    let edge = until("an edge with calls of both", async || {
+        let map = data(&console, "map").await;
+        let edge = map["map"]["edges"].as_array()?.first()?.clone();
+        (edge["calls"].as_u64() >= Some(60)).then_some(edge)
+    })
+    .await;
+    assert!(edge["calls"].as_u64() < Some(1000), "{edge}");
+    assert!(edge["rate"].as_f64() < Some(100.0), "{edge}");
 }
 
 #[tokio::test]
