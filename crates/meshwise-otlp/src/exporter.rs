@@ -8,6 +8,7 @@
 
 mod answer;
 mod client;
+mod coding;
 mod encode;
 mod encoded;
 #[cfg(feature = "otlp-grpc")]

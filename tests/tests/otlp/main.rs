@@ -1,6 +1,7 @@
 //! Log records and metric points by OTLP, through the front door, to collectors that behave and to
 //! such that do not: what came in is what was delivered and what was counted as lost.
 
+mod answers;
 mod collector;
 mod logs;
 mod metrics;

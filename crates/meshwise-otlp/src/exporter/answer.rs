@@ -108,12 +108,22 @@ fn decode_json(body: &[u8], signal: Signal, of_any_members: bool) -> Option<Acce
         Some(Value::Object(partial)) => partial,
         Some(_) => return None,
     };
-    let refused = match partial.get(signal.json_refused()) {
-        Some(Value::String(text)) => text.parse().ok(),
-        number => number.and_then(Value::as_u64),
-    };
+    let refused = partial.get(signal.json_refused()).map_or(0, int64);
     let message = partial.get("errorMessage").and_then(Value::as_str).unwrap_or_default();
-    Some(Accepted { refused: refused.unwrap_or(0), message: printable(message) })
+    Some(Accepted { refused: u64::try_from(refused).unwrap_or(0), message: printable(message) })
+}
+
+/// Reads a number as proto3's JSON has 64-bit ones: as text or as a number, and `3.0` and `3e0` are 3 (`ProtoJSON`,
+/// "int64"); what is none is 0.
+#[cfg(feature = "otlp-http-json")]
+fn int64(value: &serde_json::Value) -> i64 {
+    let whole = |number: f64| if number.fract() == 0.0 { number as i64 } else { 0 };
+    match value {
+        serde_json::Value::String(text) => {
+            text.parse().ok().or_else(|| text.parse().ok().map(whole)).unwrap_or(0)
+        }
+        number => number.as_i64().or_else(|| number.as_f64().map(whole)).unwrap_or(0),
+    }
 }
 
 /// Knows the two JSON answers that say nothing; all else a build without JSON cannot read.
@@ -150,7 +160,7 @@ mod tests {
         #[cfg(feature = "otlp-http-json")]
         for signal in [Signal::Logs, Signal::Metrics, Signal::Traces] {
             use crate::signal::SignalExt as _;
-            for refused in ["\"3\"", "3"] {
+            for refused in ["\"3\"", "3", "3.0", "\"3e0\"", "0.3e1"] {
                 let json = format!(
                     r#"{{"partialSuccess":{{"{}":{refused},"errorMessage":"too\nold"}}}}"#,
                     signal.json_refused()

@@ -3,6 +3,7 @@
 use super::{
     answer::{self, ANSWER_LIMIT, is_grpc},
     client::Client,
+    coding,
     frame::PREFIX,
     request::{Accepted, Settings, USER_AGENT},
     retry::Refusal,
@@ -42,7 +43,7 @@ pub(super) async fn call(
     let (head, body) = response.into_parts();
     if let Some(code) = GrpcCode::from_headers(&head.headers) {
         // "Trailers-only": there is no body.
-        return judge(code, &head.headers, &[]);
+        return judge(code, &head.headers, &[], None);
     }
     if head.status != StatusCode::OK {
         let refusal = Refusal::status(head.status, &head.headers);
@@ -54,7 +55,7 @@ pub(super) async fn call(
     let body = body.map_err(|error| Refusal::broken(&*error))?;
     let trailers = body.trailers().cloned().unwrap_or_default();
     match GrpcCode::from_headers(&trailers) {
-        Some(code) => judge(code, &trailers, &body.to_bytes()),
+        Some(code) => judge(code, &trailers, &body.to_bytes(), head.headers.get("grpc-encoding")),
         None => {
             let refusal = Refusal::last("the endpoint does not speak gRPC: no grpc-status came");
             Err(refusal.other_protocol())
@@ -62,14 +63,24 @@ pub(super) async fn call(
     }
 }
 
-fn judge(code: GrpcCode, trailers: &HeaderMap, body: &[u8]) -> Result<Accepted, Refusal> {
+fn judge(
+    code: GrpcCode,
+    trailers: &HeaderMap,
+    body: &[u8],
+    encoding: Option<&HeaderValue>,
+) -> Result<Accepted, Refusal> {
     if code == GrpcCode::Ok {
-        // An answer without a message says as much as an empty one. No compression was offered, so the
-        // message is as it is.
-        let message = if body.is_empty() { Some(body) } else { whole_message(body) };
-        let read = message.and_then(answer::decode);
         let unread = "the endpoint answered gRPC OK with what is no collector's answer; look at what \
                       listens there";
+        let read = match whole_message(body) {
+            // An answer without a message says as much as an empty one.
+            _ if body.is_empty() => Some(Accepted::default()),
+            Some(Framed { compressed: true, bytes }) if encoding.is_some() => {
+                answer::decode(&coding::decoded(bytes, encoding).map_err(Refusal::last)?)
+            }
+            Some(Framed { compressed: false, bytes }) => answer::decode(bytes),
+            _ => None,
+        };
         return read.ok_or_else(|| Refusal::last(unread));
     }
     let said = trailers.get("grpc-message").map(|value| {
@@ -91,11 +102,18 @@ fn judge(code: GrpcCode, trailers: &HeaderMap, body: &[u8]) -> Result<Accepted, 
     Err(if may_pass { Refusal::later(after, error) } else { Refusal::last(error) })
 }
 
+/// The message of an answer.
+struct Framed<'a> {
+    compressed: bool,
+    bytes: &'a [u8],
+}
+
 /// Returns the one message of a body that is whole.
-fn whole_message(body: &[u8]) -> Option<&[u8]> {
-    let (prefix, message) = body.split_first_chunk::<PREFIX>()?;
-    let [0, len @ ..] = *prefix else { return None };
-    (usize::try_from(u32::from_be_bytes(len)) == Ok(message.len())).then_some(message)
+fn whole_message(body: &[u8]) -> Option<Framed<'_>> {
+    let (prefix, bytes) = body.split_first_chunk::<PREFIX>()?;
+    let [flag @ (0 | 1), len @ ..] = *prefix else { return None };
+    (usize::try_from(u32::from_be_bytes(len)) == Ok(bytes.len()))
+        .then_some(Framed { compressed: flag == 1, bytes })
 }
 
 /// `google.rpc.Status`, as far as it is of use here.
@@ -170,7 +188,7 @@ mod tests {
         if let Some(delay) = delay {
             trailers.insert("grpc-status-details-bin", delay);
         }
-        let refusal = judge(code, &trailers, &[]).unwrap_err();
+        let refusal = judge(code, &trailers, &[], None).unwrap_err();
         super::super::retry::Waits::default().next(&refusal)
     }
 
@@ -208,13 +226,14 @@ mod tests {
             let value = HeaderValue::from_bytes(&header).unwrap();
             trailers.insert("grpc-status-details-bin", value.clone());
             trailers.insert("grpc-message", value);
-            let _ = judge(GrpcCode::from_number(code), &trailers, &body);
+            let encoding = HeaderValue::from_static("gzip");
+            let _ = judge(GrpcCode::from_number(code), &trailers, &body, Some(&encoding));
         }
     }
 
     #[test]
     fn ok_with_anything_but_an_answer_is_none() {
-        let judged = |body: &[u8]| judge(GrpcCode::Ok, &HeaderMap::new(), body);
+        let judged = |body: &[u8]| judge(GrpcCode::Ok, &HeaderMap::new(), body, None);
         assert_eq!(judged(b"").unwrap(), Accepted::default());
         assert_eq!(judged(&frame(b"", false)).unwrap(), Accepted::default());
         for body in

@@ -3,6 +3,7 @@
 use super::{
     answer::{self, ANSWER_LIMIT, Encoding, is_grpc},
     client::Client,
+    coding,
     request::{Accepted, Settings, USER_AGENT},
     retry::Refusal,
     words,
@@ -15,6 +16,8 @@ use meshwise_core::internal::begins_with_type;
 use tokio::time::{Instant, timeout_at};
 
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+/// Answers are short, and best as they are.
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// Tells whether an answer is for people: of a proxy that wants a password, of a server of something else.
 fn is_page(headers: &HeaderMap) -> bool {
@@ -34,6 +37,7 @@ pub(super) async fn call(
         .map_err(|error| Refusal::last(error.to_string()))?;
     let headers = request.headers_mut();
     headers.insert(header::USER_AGENT, USER_AGENT);
+    headers.insert(header::ACCEPT_ENCODING, IDENTITY);
     headers.extend(settings.headers.clone());
     let content_type = if json { "application/json" } else { "application/x-protobuf" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -48,7 +52,7 @@ pub(super) async fn call(
         if grpc {
             return Err(refusal.other_protocol());
         }
-        let said = words::read(body, head.headers.get(header::CONTENT_TYPE), deadline).await;
+        let said = words::read(body, &head.headers, deadline).await;
         return Err(refusal.saying(said));
     }
     if grpc {
@@ -79,7 +83,10 @@ pub(super) async fn call(
             ));
         }
     };
-    answer::decode_typed(&body.to_bytes(), content_type, asked, settings.signal).ok_or_else(|| {
+    let body = body.to_bytes();
+    let body = coding::decoded(&body, head.headers.get(header::CONTENT_ENCODING));
+    let body = body.map_err(Refusal::last)?;
+    answer::decode_typed(&body, content_type, asked, settings.signal).ok_or_else(|| {
         let content_type = content_type.map_or("no content-type".into(), |value| {
             answer::printable(&String::from_utf8_lossy(value.as_bytes()))
         });

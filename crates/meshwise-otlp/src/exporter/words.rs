@@ -1,8 +1,11 @@
 //! What a collector says of a request that it refuses over HTTP (OTLP, "Failures": a `google.rpc.Status`, in
 //! the encoding of the request). Proxies say it as text.
 
-use super::answer::{Encoding, printable};
-use http::HeaderValue;
+use super::{
+    answer::{Encoding, printable},
+    coding,
+};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes};
 use meshwise_core::internal::begins_with_type;
@@ -26,7 +29,7 @@ struct RefusalStatus {
 /// Reads as much as comes in time, and returns what it says, fit for a log line.
 pub(super) async fn read<B: Body<Data = Bytes>>(
     body: B,
-    content_type: Option<&HeaderValue>,
+    headers: &HeaderMap,
     deadline: Instant,
 ) -> Option<String> {
     let mut body = pin!(body);
@@ -42,7 +45,8 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
         }
     };
     let _in_time = timeout_at(deadline.min(Instant::now() + PATIENCE), reading).await;
-    words(&bytes, content_type)
+    let bytes = coding::prefix(bytes, headers.get(header::CONTENT_ENCODING), LIMIT);
+    words(&bytes, headers.get(header::CONTENT_TYPE))
 }
 
 fn words(body: &[u8], content_type: Option<&HeaderValue>) -> Option<String> {
@@ -133,13 +137,14 @@ mod tests {
         use http_body_util::StreamBody;
         use hyper::body::Frame;
         use std::convert::Infallible;
+        let none = HeaderMap::new();
         let piece = || Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[b'x'; 1000])));
         let far = || Instant::now() + Duration::from_secs(3600);
         let endless = StreamBody::new(repeat_with(piece));
-        assert!(read(endless, None, far()).await.is_some());
+        assert!(read(endless, &none, far()).await.is_some());
         let hangs = || StreamBody::new(iter([piece()]).chain(pending()));
         let soon = Instant::now() + Duration::from_millis(20);
-        assert!(read(hangs(), None, soon).await.is_some(), "what came is said");
-        assert!(read(hangs(), None, far()).await.is_some(), "an hour is too long for it");
+        assert!(read(hangs(), &none, soon).await.is_some(), "what came is said");
+        assert!(read(hangs(), &none, far()).await.is_some(), "an hour is too long for it");
     }
 }
