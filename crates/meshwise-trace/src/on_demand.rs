@@ -34,7 +34,11 @@ use crate::{
     pipeline::Tracing,
     tracer::MeshTracer,
 };
-use meshwise_core::internal::told::{self, Filled, ToldValues};
+use meshwise_core::{
+    CallInfo,
+    internal::told::{self, Filled, ToldValues},
+};
+use opentelemetry::Context as OtelContext;
 use std::sync::{
     OnceLock,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -169,6 +173,18 @@ impl<S: Subscriber> OnDemand<S> {
             && let Some(whole) = self.upgraded()
         {
             whole.enabled(metadata);
+        }
+    }
+
+    /// Returns the context of the span that an event names as its parent: its line has the ids of that one, and
+    /// not of the span that happens to be current. The call is the same.
+    fn parent(&self, event: &Event<'_>) -> Option<OtelContext> {
+        let parent = event.parent()?;
+        let cx = tracing_opentelemetry::get_otel_context(parent, &self.upgraded()?)?;
+        let call = || OtelContext::map_current(|current| current.get::<CallInfo>().cloned());
+        match cx.get::<CallInfo>() {
+            Some(_) => Some(cx),
+            None => Some(call().into_iter().fold(cx, |cx, call| cx.with_value(call))),
         }
     }
 
@@ -325,7 +341,11 @@ where
     }
 
     fn record_follows_from(&self, span: &Id, follows: &Id) {
-        self.inner.record_follows_from(span, follows);
+        // `span.follows_from(Span::current())` in that span says nothing, and the layer of spans would wait
+        // for a lock that it holds itself.
+        if span != follows {
+            self.inner.record_follows_from(span, follows);
+        }
         HIDDEN.set(true);
     }
 
@@ -336,6 +356,7 @@ where
 
     fn event(&self, event: &Event<'_>) {
         let metadata = event.metadata();
+        let _parent = self.parent(event).map(OtelContext::attach);
         let is_plain = PLAIN.take() && metadata.target().starts_with(OWN_TARGETS);
         let mut of = self.owner(event);
         // An event belongs to the current span. That of a call is not made for it (`call_event.rs`), unless

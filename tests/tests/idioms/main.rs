@@ -4,6 +4,7 @@
 mod asked;
 mod destructors;
 mod formatting;
+mod named;
 mod spawned;
 mod unrecorded;
 
