@@ -172,13 +172,13 @@ fn raw(value: &toml::Spanned<DeValue<'_>>, lines: &Lines) -> Raw {
         DeValue::Boolean(value) => RawValue::Bool(*value),
         DeValue::Integer(whole) => match i64::from_str_radix(whole.as_str(), whole.radix()) {
             Ok(whole) => RawValue::Whole(whole),
-            Err(_) => RawValue::Other(whole.to_string()),
+            Err(_) => RawValue::Other(whole.to_string(), "a whole number that does not fit"),
         },
         DeValue::Float(number) => match number.as_str().parse() {
             Ok(number) => RawValue::Number(number),
-            Err(_) => RawValue::Other(number.to_string()),
+            Err(_) => RawValue::Other(number.to_string(), "a number that does not fit"),
         },
-        DeValue::Datetime(time) => RawValue::Other(time.to_string()),
+        DeValue::Datetime(time) => RawValue::Other(time.to_string(), "a date or a time"),
         DeValue::Array(items) => {
             RawValue::List(items.iter().map(|item| raw(item, lines)).collect())
         }

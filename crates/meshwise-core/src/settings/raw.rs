@@ -18,8 +18,8 @@ pub(super) enum RawValue {
     Text(String),
     List(Vec<Raw>),
     Table(Vec<RawEntry>),
-    /// What no setting is: a date or a time, a number that does not fit. As it was written.
-    Other(String),
+    /// What no setting is, as it was written, and in a word: a date or a time, a number that does not fit.
+    Other(String, &'static str),
 }
 
 /// Names a value.
@@ -40,7 +40,7 @@ impl RawValue {
             Self::Text(text) => (format!("\"{}\"", printable(text)), "a text"),
             Self::List(_) => return "a list".to_owned(),
             Self::Table(_) => return "a table".to_owned(),
-            Self::Other(text) => (printable(text), "a date or a time"),
+            Self::Other(text, kind) => (printable(text), *kind),
         };
         match (shown, self) {
             (false, _) => format!("{kind} (not shown)"),

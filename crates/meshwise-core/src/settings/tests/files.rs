@@ -63,6 +63,9 @@ fn what_is_no_toml_is_told_with_its_line() {
     let error = Settings::from_toml("[log]\nformat = json\n\n[drain\n", "m.toml").unwrap_err();
     let error = error.to_string();
     assert!(error.contains("m.toml:2: is no TOML: ") && error.contains("m.toml:4: "), "{error}");
+    let huge = Settings::from_toml("log.queue = 99999999999999999999", "m.toml").unwrap_err();
+    let found = "log.queue is 99999999999999999999, a whole number that does not fit; allowed: ";
+    assert!(huge.to_string().starts_with(&format!("m.toml:1: {found}")), "{huge}");
     let twice = Settings::from_toml("[log]\nformat = \"json\"\nformat = \"ecs\"", "m.toml");
     assert!(twice.unwrap_err().to_string().contains("m.toml:3: is no TOML: duplicate key"));
 }
