@@ -5,11 +5,13 @@ pub mod bounded;
 pub mod cache_padded;
 pub mod catalogue;
 pub mod clock;
+mod directives;
 mod errors;
 pub mod files;
 pub mod header_bytes;
 pub mod messages;
 pub mod otlp_variables;
+mod port;
 pub mod queue;
 #[cfg(test)]
 mod queue_tests;
@@ -25,7 +27,9 @@ pub mod wire;
 pub mod within;
 
 pub use self::{
+    directives::not_a_target,
     errors::{error_chain, error_sources},
+    port::has_bad_port,
     retry_after::retry_after,
 };
 pub use crate::{

@@ -1,7 +1,7 @@
 //! The filter, which can be changed while the service runs.
 
 use arc_swap::ArcSwap;
-use meshwise_core::internal::SPAN_TARGET;
+use meshwise_core::internal::{SPAN_TARGET, not_a_target};
 use std::{fmt, sync::Arc};
 use tracing::{
     Metadata, Subscriber,
@@ -40,9 +40,15 @@ impl LogFilter {
 
     pub(crate) fn parse(directives: &str) -> Result<EnvFilter, FilterError> {
         // The lossy constructors print to standard error and go on; a typo deserves better.
-        EnvFilter::builder().parse(directives).map_err(|error| FilterError {
+        let parsed = match not_a_target(directives) {
+            Some(target) => {
+                Err(format!("`{target}` is no target, and commas stand between directives"))
+            }
+            None => EnvFilter::builder().parse(directives).map_err(|error| error.to_string()),
+        };
+        parsed.map_err(|reason| FilterError {
             directives: directives.chars().take(200).collect(),
-            reason: error.to_string(),
+            reason,
         })
     }
 

@@ -6,7 +6,7 @@ use crate::{
     service::ReqwestService,
 };
 use http::{Method, Request, Uri, uri};
-use meshwise_core::{AnswerTells, Redaction};
+use meshwise_core::{AnswerTells, Redaction, internal::has_bad_port};
 use meshwise_http::{ClientLayer, ClientMode, ObservedService, Telemetry};
 use std::{
     borrow::Cow,
@@ -344,6 +344,9 @@ impl Base {
             _ => return Err(refuse("the scheme must be http or https")),
         }
         let authority = parts.authority.ok_or_else(|| refuse("it has no host"))?;
+        if has_bad_port(&authority) {
+            return Err(refuse("its port is no number up to 65535"));
+        }
         let path = parts.path_and_query.as_ref().map_or(Cow::Borrowed(""), rooted);
         if parts.path_and_query.as_ref().is_some_and(|path| path.query().is_some()) {
             return Err(refuse("it has a query"));

@@ -1,6 +1,7 @@
 //! The client of one peer.
 
 use crate::{error::fault, transport::Transport};
+use meshwise_core::internal::has_bad_port;
 use meshwise_http::{ClientLayer, ClientMode, ObservedService, Telemetry};
 use tonic::{
     Status,
@@ -156,6 +157,9 @@ fn endpoints(urls: &[String], configure: &[Configure]) -> Result<Vec<Endpoint>, 
                 Some("https") => return Err(refuse("https needs the feature `tls`")),
                 Some(_) => return Err(refuse("the scheme must be http or https")),
                 None => return Err(refuse("it has no scheme")),
+            }
+            if uri.authority().is_some_and(has_bad_port) {
+                return Err(refuse("its port is no number up to 65535"));
             }
             let settings = |source| BuildError::Settings { url: url.clone(), source };
             let endpoint = Endpoint::from(uri);

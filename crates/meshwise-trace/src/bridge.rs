@@ -18,7 +18,10 @@ use crate::{
     pipeline::Tracing,
     tracer::{Alias, MeshTracer, hush, set_next},
 };
-use meshwise_core::{EnvError, internal::SPAN_TARGET};
+use meshwise_core::{
+    EnvError,
+    internal::{SPAN_TARGET, not_a_target},
+};
 use opentelemetry::{Context as OtelContext, trace::TraceContextExt as _};
 use std::{
     cell::RefCell,
@@ -72,7 +75,11 @@ impl<S> SpanFilter<S> {
         if !directives.contains(UNWANTED) {
             all = format!("{all},{UNWANTED}=off");
         }
-        let wanted = EnvFilter::builder().parse(&all).map_err(|error| {
+        let wanted = match not_a_target(directives) {
+            Some(target) => Err(format!("`{target}` is no target")),
+            None => EnvFilter::builder().parse(&all).map_err(|error| error.to_string()),
+        };
+        let wanted = wanted.map_err(|error| {
             let allowed = format!("directives such as `info,orders=debug` ({error})");
             EnvError::new("MESHWISE_TRACES_SPAN_FILTER", directives, allowed)
         })?;

@@ -154,6 +154,8 @@ fn meshwise_s_own_variables_are_strict_and_the_first_line_says_all() {
         ("MESHWISE_TRACES_SPAN_FILTER", "=,="),
         ("MESHWISE_STRICT", "yes"),
         ("RUST_LOG", "=,="),
+        ("RUST_LOG", "info;orders=debug"),
+        ("MESHWISE_TRACES_SPAN_FILTER", "info orders=debug"),
         ("RUST_LOG", "a\nb=[c"),
     ] {
         // Not even with telemetry switched off.
@@ -175,6 +177,23 @@ fn meshwise_s_own_variables_are_strict_and_the_first_line_says_all() {
         ),
         "{ran:#?}"
     );
+}
+
+/// Clients go to port 80 if they cannot read the one that is named.
+#[test]
+fn an_address_whose_port_is_none_is_refused() {
+    for address in ["http://127.0.0.1:99999", "http://127.0.0.1:431B", "http://127.0.0.1:"] {
+        for protocol in ["grpc", "http/protobuf"] {
+            let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", address);
+            let ran = run(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)]);
+            let [told] = &ran.warnings()[..] else { panic!("{ran:#?}") };
+            let ignored = format!("ignored: OTEL_EXPORTER_OTLP_ENDPOINT is `{address}`; allowed: ");
+            assert!(ran.success && told.starts_with(&ignored), "{told}");
+        }
+        let ran = run(&[("MESHWISE_PEERS_SELF_URL", address)]);
+        let refused = format!("MESHWISE_PEERS_SELF_URL is `{address}`; allowed: a URL such as ");
+        assert!(!ran.success && ran.err.starts_with(&refused), "{ran:#?}");
+    }
 }
 
 #[cfg(unix)]

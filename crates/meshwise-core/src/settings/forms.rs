@@ -1,7 +1,8 @@
 //! The forms of texts, and the kinds that several settings share.
 
 use super::kind::{Form, Range, SettingKind};
-use crate::propagation::Format;
+use crate::{internal::has_bad_port, propagation::Format};
+use http::uri::Authority;
 use std::{net::SocketAddr, time::Duration};
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -58,7 +59,10 @@ pub(super) const URLS: SettingKind = SettingKind::Text(&Form {
               with commas between",
     pattern: "^[A-Za-z][A-Za-z0-9+.-]*://[^\\s@/?#,]+(/[^\\s@,]*)?(\\s*,\\s*\
               [A-Za-z][A-Za-z0-9+.-]*://[^\\s@/?#,]+(/[^\\s@,]*)?)*$",
-    is: |text| text.split(',').all(|url| is_url(url.trim()) && !url.contains(['?', '#'])),
+    is: |text| {
+        let mut urls = text.split(',').map(str::trim);
+        urls.all(|url| is_url(url) && !url.contains(['?', '#']) && !names_bad_port(url))
+    },
     example: "http://auth:8080",
 });
 
@@ -78,6 +82,11 @@ fn is_url(text: &str) -> bool {
         && !authority.is_empty()
         && !authority.contains('@')
         && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+fn names_bad_port(url: &str) -> bool {
+    let authority = url.split("://").nth(1).and_then(|rest| rest.split('/').next());
+    authority.is_some_and(|text| text.parse().is_ok_and(|named: Authority| has_bad_port(&named)))
 }
 
 pub(super) const OPS_ADDR: SettingKind = SettingKind::Text(&Form {

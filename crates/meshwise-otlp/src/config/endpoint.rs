@@ -3,7 +3,7 @@
 use super::{Endpoint, OtlpProtocol, redact};
 use crate::{error::OtlpError, signal::SignalExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, uri::Scheme};
-use meshwise_core::{EnvError, Signal};
+use meshwise_core::{EnvError, Signal, internal::has_bad_port};
 
 /// Returns the URL that every request goes to.
 pub(crate) fn resolve(
@@ -41,6 +41,9 @@ pub(crate) fn resolve(
     let authority = authority.ok_or_else(|| wrong(allowed))?;
     if authority.as_str().contains('@') {
         return Err(wrong("a URL without user and password; send them as a header").into());
+    }
+    if has_bad_port(authority) {
+        return Err(wrong("a URL whose port is a number up to 65535, or that has none").into());
     }
     if https && !cfg!(feature = "tls") {
         let what = format!("https ({} is `{}`)", endpoint.source, redact(&endpoint.text));

@@ -6,6 +6,7 @@ use crate::delivery::{
     tls,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use meshwise_core::internal::has_bad_port;
 use percent_encoding::percent_decode_str;
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 use ureq::{
@@ -32,6 +33,9 @@ impl BulkTarget {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(odd(URL));
         };
+        if has_bad_port(authority) {
+            return Err(odd("a URL whose port is a number up to 65535, or that has none"));
+        }
         let (user, host) = match authority.as_str().rsplit_once('@') {
             Some((user, host)) => {
                 // Passwords may hold `@`.
