@@ -237,10 +237,10 @@ fn peers(bench: &mut Bench) {
                     names.iter().map(|peer| client.series(&target(peer))).collect();
                 counting(move |i| {
                     let peer = &series[i % peers];
-                    let in_flight = peer.started();
+                    peer.inc_active();
                     let taken = Duration::from_secs_f64(value(i));
                     peer.finished("GET", Some(200), None, taken, BodySizes::default());
-                    drop(in_flight);
+                    peer.dec_active();
                 })
             });
             contest.peer("metrics macros, metrics-exporter-prometheus", move || {

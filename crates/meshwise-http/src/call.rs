@@ -12,7 +12,7 @@ mod server;
 mod slot;
 
 use crate::{
-    calls::{register::Listed, snapshot::Party},
+    calls::{facts::Party, register::Listed},
     client::{config::ClientConfig, target::Target},
     convert, names,
     operations::Operation,
@@ -28,11 +28,11 @@ use http::{
 };
 use http_body::Body;
 use meshwise_core::{
-    CallInfo, Classifier, ErrorType, GrpcCode, Outcome, Protocol,
-    internal::{Limits, is_event_stream, messages::Messages},
+    CallInfo, Classifier, ErrorType, GrpcCode, Outcome, Protocol, RequestId,
+    internal::{Limits, header_bytes, is_event_stream, messages::Messages},
     outcome::{Fault, FaultKind, Head, Side as End},
 };
-use meshwise_metrics::internal::{CallCost, InFlight};
+use meshwise_metrics::internal::{CallCost, HttpClientSeries, HttpServerSeries};
 use meshwise_trace::CallSpan;
 use opentelemetry::{Context, KeyValue, trace::TraceContextExt};
 pub use running::break_off;
@@ -67,10 +67,12 @@ pub(crate) struct Call {
     /// Stands for the call's span in `tracing` whenever the call's code runs.
     tracing_span: Option<CallSpan>,
     recording: bool,
-    started: Instant,
+    /// When it began, as `clock::nanos` counts.
+    began: u64,
     /// When the span began, if it records.
     recorded_at: Option<SystemTime>,
-    in_flight: Option<InFlight>,
+    /// It is counted among the active ones of its side.
+    is_active: bool,
     request_size: Option<u64>,
     request_messages: Option<RequestMessages>,
     /// What limits the call, to judge its end by.
@@ -89,6 +91,8 @@ pub(crate) enum Side {
         operation: Arc<Operation>,
         /// It has told its name: then it counts the call on the map.
         from_named: bool,
+        /// The trace's digits are its request id.
+        named_by_trace: bool,
         /// The gRPC method, once this server is known to have it.
         rpc_method: Option<Arc<str>>,
         client: Client,
@@ -120,6 +124,35 @@ impl Side {
             Self::Client { config, .. } => &config.telemetry.0,
         }
     }
+
+    /// Counts one more among its active calls of HTTP, and tells whether they are counted.
+    #[inline]
+    fn inc_active(&self) -> bool {
+        let counted = match self {
+            Self::Server { operation, .. } => {
+                operation.http.as_ref().map(HttpServerSeries::inc_active)
+            }
+            Self::Client { target, .. } => target
+                .as_ref()
+                .and_then(|target| target.http.as_ref())
+                .map(HttpClientSeries::inc_active),
+        };
+        counted.is_some()
+    }
+
+    /// Counts one less.
+    #[inline]
+    fn dec_active(&self) {
+        match self {
+            Self::Server { operation, .. } => {
+                operation.http.as_ref().map(HttpServerSeries::dec_active)
+            }
+            Self::Client { target, .. } => target
+                .as_ref()
+                .and_then(|target| target.http.as_ref())
+                .map(HttpClientSeries::dec_active),
+        };
+    }
 }
 
 /// How far the response has come.
@@ -148,12 +181,14 @@ impl Call {
         }
     }
 
-    /// Prepares the `tracing` span that stands for the span of the call's context, where there is to be one.
+    /// Counts a call that is in its place as active, and prepares the `tracing` span that stands for the span of
+    /// its context, where there is to be one.
     ///
     /// A subscriber that is not ours makes it at once, and may panic: the call that is there then ends.
     #[inline]
-    fn begin_tracing_span(place: &mut Option<Self>) {
+    fn begin(place: &mut Option<Self>) {
         let Some(call) = place else { return };
+        call.is_active = call.protocol == Protocol::Http && call.side.inc_active();
         let shared = call.shared();
         if shared.tracing_span && !call.cx.is_telemetry_suppressed() {
             call.tracing_span = Some(CallSpan::new(&call.cx, shared.dispatch.as_ref()));
@@ -166,9 +201,11 @@ impl Call {
         // A body that knows its length says what the header does.
         let known = response.body().size_hint().exact();
         let headers = response.headers_mut();
-        let id_header = match &self.side {
-            Side::Server { config, .. } => Some(&config.request_id_header),
-            Side::Client { .. } => None,
+        let (id_header, named_by_trace) = match &self.side {
+            Side::Server { config, named_by_trace, .. } => {
+                (Some(&config.request_id_header), *named_by_trace)
+            }
+            Side::Client { .. } => (None, false),
         };
         // One look at all is cheaper than three look-ups.
         let (mut content_type, mut length, mut names_id) = (None, None, false);
@@ -185,9 +222,7 @@ impl Call {
             (Protocol::of_content_type(content_type), is_event_stream(content_type));
         let announced = known.or_else(|| content_length(length));
         if let Some(id_header) = id_header.filter(|_| !names_id)
-            && let Some(info) = self.cx.get::<CallInfo>()
-            && let trace = convert::trace_id(self.cx.span().span_context().trace_id())
-            && let Some(id) = info.request_id_header_in(trace)
+            && let Some(id) = self.request_id_header(named_by_trace)
         {
             // A map that is full goes without.
             let _full = headers.try_insert(id_header, id);
@@ -217,6 +252,16 @@ impl Call {
         if let Some(calls) = &self.shared().calls {
             calls.answered(&self.listed, status.as_u16());
         }
+    }
+
+    /// Returns a served call's request id as a header's value.
+    #[inline]
+    fn request_id_header(&self, named_by_trace: bool) -> Option<HeaderValue> {
+        if named_by_trace {
+            let trace = convert::trace_id(self.cx.span().span_context().trace_id());
+            return header_bytes::value(&trace.to_hex());
+        }
+        self.cx.get::<CallInfo>()?.request_id.as_ref().map(RequestId::to_header)
     }
 
     /// Takes note of what is to come: a gRPC response that goes on after its first message streams.

@@ -1,6 +1,7 @@
 //! Which calls are in flight, and of those that have ended, which failed last and which lasted longest.
 
 mod ended;
+pub(crate) mod facts;
 mod given_up;
 pub(crate) mod register;
 pub(crate) mod serving;
@@ -8,8 +9,9 @@ pub(crate) mod snapshot;
 
 use self::{
     ended::EndedCalls,
+    facts::{KeptEnd, KeptFacts, ListedFacts},
     register::{CallRegister, Listed, ListedCall},
-    snapshot::{CallsSnapshot, KeptEnd, KeptFacts, ListedFacts},
+    snapshot::CallsSnapshot,
 };
 use crate::finished::Finished;
 use http::uri::PathAndQuery;
@@ -96,7 +98,7 @@ impl Calls {
         finished: &Finished,
         is_slow: bool,
     ) -> bool {
-        let keep = |call: &ListedCall<ListedFacts>| call.facts.keep(call.started);
+        let keep = |call: &ListedCall<ListedFacts>| call.facts.keep(call.began);
         let Some(facts) = self.register.end_with(listed, keep) else { return false };
         let (duration, error_type) = (finished.duration, finished.end.error_type());
         let kept = KeptEnd {
@@ -108,7 +110,7 @@ impl Calls {
             ended_by: finished.end.ended_by,
         };
         if is_slow {
-            self.ended.keep_slow(duration, clock::nanos(Instant::now()), kept.clone());
+            self.ended.keep_slow(duration, clock::now(), kept.clone());
         }
         if error_type.is_some() {
             self.ended.keep_failed(kept);

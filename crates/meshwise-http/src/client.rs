@@ -9,8 +9,7 @@ use self::{
     target::Targets,
 };
 use crate::{
-    calls::snapshot::Callee, names, service::ObservedService, setters::setters,
-    telemetry::Telemetry,
+    calls::facts::Callee, names, service::ObservedService, setters::setters, telemetry::Telemetry,
 };
 use meshwise_core::Classifier;
 use std::sync::{Arc, OnceLock};

@@ -3,7 +3,6 @@
 mod client;
 mod cost;
 mod ends;
-mod in_flight;
 mod label_sets;
 mod map;
 mod messaging;
@@ -12,7 +11,6 @@ mod server;
 
 pub use client::{HttpClientMetrics, HttpClientSeries, HttpClientTarget};
 pub use cost::{CallCost, CostMeter, RouteCosts};
-pub use in_flight::InFlight;
 pub use map::{Edge, EdgeCall, EdgeKind, ServiceMap};
 pub use messaging::{MessagingChannel, MessagingMetrics, MessagingSeries, OperationEnd};
 pub use rpc::{RpcLabels, RpcMetrics};

@@ -4,9 +4,9 @@
 pub use crate::{
     call::{
         BodySizes, CallCost, CostMeter, Edge, EdgeCall, EdgeKind, HttpClientMetrics,
-        HttpClientSeries, HttpClientTarget, HttpServerMetrics, HttpServerSeries, InFlight,
-        MessagingChannel, MessagingMetrics, MessagingSeries, OperationEnd, RouteCosts, RpcLabels,
-        RpcMetrics, ServiceMap,
+        HttpClientSeries, HttpClientTarget, HttpServerMetrics, HttpServerSeries, MessagingChannel,
+        MessagingMetrics, MessagingSeries, OperationEnd, RouteCosts, RpcLabels, RpcMetrics,
+        ServiceMap,
     },
     guard::LabelGuard,
     table::Table,

@@ -1,7 +1,7 @@
 //! Time on tokio's timeline, cheap enough to be read in every call.
 
-use meshwise_core::internal::clock;
 pub(crate) use meshwise_core::internal::clock::span as to_nanos;
+use meshwise_core::internal::clock::{self, kernel};
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Instant,
@@ -80,38 +80,6 @@ fn clock_can_be_paused() -> bool {
     size_of_val(&Builder::new_current_thread().start_paused(false)) > 0
 }
 
-/// The kernel's monotonic clock, as std reads it, and as it stood at the last tick.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod kernel {
-    use rustix::time::{ClockId, clock_gettime};
-
-    #[inline]
-    pub(super) fn exact() -> u64 {
-        read(ClockId::Monotonic)
-    }
-
-    #[inline]
-    pub(super) fn coarse() -> u64 {
-        read(ClockId::MonotonicCoarse)
-    }
-
-    #[inline]
-    fn read(clock: ClockId) -> u64 {
-        let time = clock_gettime(clock);
-        // Since the machine was started: neither is ever negative.
-        time.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000) + time.tv_nsec.cast_unsigned()
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod kernel {
-    pub(super) fn exact() -> u64 {
-        meshwise_core::internal::clock::nanos(std::time::Instant::now())
-    }
-
-    pub(super) use exact as coarse;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,18 +92,5 @@ mod tests {
         tokio::time::advance(std::time::Duration::from_millis(7)).await;
         assert_eq!(coarse() - ticks, 7_000_000);
         assert_eq!(exact(), coarse());
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn the_kernel_s_coarse_clock_lags_a_tick_at_most() {
-        for _ in 0..1000 {
-            let before = kernel::exact();
-            let coarse = kernel::coarse();
-            let after = kernel::exact();
-            assert!(coarse <= after, "never ahead");
-            // More only on a virtual machine that has to wait for its processor.
-            assert!(before.saturating_sub(coarse) < 500_000_000, "{}", before - coarse);
-        }
     }
 }

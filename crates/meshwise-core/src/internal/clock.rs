@@ -58,6 +58,29 @@ pub fn nanos(moment: Instant) -> u64 {
     }
 }
 
+/// Returns this moment, as [`nanos`] counts it: the same clock as [`Instant::now`]. With the feature
+/// `kernel-clock`, which the guards switch on, it is read as a number: to take an `Instant` apart costs
+/// some 50 instructions.
+#[must_use]
+#[inline]
+pub fn now() -> u64 {
+    kernel::exact().wrapping_add(*OFFSET)
+}
+
+/// Returns how long ago a moment was, as [`nanos`] counts it.
+#[must_use]
+#[inline]
+pub fn since(began: u64) -> Duration {
+    Duration::from_nanos(now().saturating_sub(began))
+}
+
+/// What is added to the kernel's count to have that of [`nanos`].
+static OFFSET: LazyLock<u64> = LazyLock::new(|| {
+    // The closest of some readings: a thread may lose its processor between two.
+    let apart = |_| nanos(Instant::now()).wrapping_sub(kernel::exact());
+    (0..TRIES).map(apart).max_by_key(|offset| offset.cast_signed()).unwrap_or_default()
+});
+
 /// Turns what [`nanos`] returned back into a moment.
 #[must_use]
 pub fn instant(nanos: u64) -> Instant {
@@ -67,6 +90,46 @@ pub fn instant(nanos: u64) -> Instant {
         None => anchor.checked_sub(Duration::from_nanos(BEFORE - nanos)),
     };
     moved.unwrap_or(anchor)
+}
+
+/// The kernel's monotonic clock, as std reads it, and as it stood at the last tick; in nanoseconds since the
+/// machine was started.
+#[cfg(all(feature = "kernel-clock", any(target_os = "linux", target_os = "android")))]
+pub mod kernel {
+    use rustix::time::{ClockId, clock_gettime};
+
+    /// Reads it.
+    #[must_use]
+    #[inline]
+    pub fn exact() -> u64 {
+        read(ClockId::Monotonic)
+    }
+
+    /// Returns what it showed at the last tick (1 to 10 ms ago).
+    #[must_use]
+    #[inline]
+    pub fn coarse() -> u64 {
+        read(ClockId::MonotonicCoarse)
+    }
+
+    #[inline]
+    fn read(clock: ClockId) -> u64 {
+        let time = clock_gettime(clock);
+        // Neither is ever negative.
+        time.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000) + time.tv_nsec.cast_unsigned()
+    }
+}
+
+/// The clock that there is elsewhere, or without the feature.
+#[cfg(not(all(feature = "kernel-clock", any(target_os = "linux", target_os = "android"))))]
+pub mod kernel {
+    /// Reads it, as [`nanos`](super::nanos) counts.
+    #[must_use]
+    pub fn exact() -> u64 {
+        super::nanos(std::time::Instant::now())
+    }
+
+    pub use exact as coarse;
 }
 
 /// Ties the two clocks together.
@@ -146,6 +209,30 @@ mod tests {
         }
         let earlier = instant(nanos(now) - 1_000_000);
         assert_eq!(now - earlier, Duration::from_millis(1));
+    }
+
+    #[test]
+    fn now_is_the_same_moment_by_either_clock() {
+        const SLACK: u64 = 50_000;
+        for _ in 0..1000 {
+            let before = nanos(Instant::now());
+            let between = now();
+            let after = nanos(Instant::now());
+            assert!(before <= between + SLACK && between <= after + SLACK, "{before} {between}");
+        }
+    }
+
+    #[cfg(all(feature = "kernel-clock", target_os = "linux"))]
+    #[test]
+    fn the_kernel_s_coarse_clock_lags_a_tick_at_most() {
+        for _ in 0..1000 {
+            let before = kernel::exact();
+            let coarse = kernel::coarse();
+            let after = kernel::exact();
+            assert!(coarse <= after, "never ahead");
+            // More only on a virtual machine that has to wait for its processor.
+            assert!(before.saturating_sub(coarse) < 500_000_000, "{}", before - coarse);
+        }
     }
 
     #[test]

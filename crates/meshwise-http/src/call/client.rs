@@ -4,9 +4,9 @@ use super::{Call, Progress, Side, attributes, running::says_nothing};
 use crate::{
     calls::{
         Calls,
+        facts::{ListedFacts, Party, Told},
         register::ListedCall,
         serving::serving,
-        snapshot::{ListedFacts, Party},
     },
     client::{
         config::{ClientConfig, UrlTemplate},
@@ -18,7 +18,7 @@ use crate::{
 };
 use http::{Request, header::CONTENT_LENGTH};
 use meshwise_core::{
-    Attempt, Protocol,
+    Attempt, CallInfo, Protocol,
     internal::{HeaderFilter, clock},
 };
 use meshwise_metrics::internal::CallCost;
@@ -27,7 +27,7 @@ use opentelemetry::{
     Context,
     trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt},
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 impl Call {
     /// Begins an outgoing call, and writes into the request what the callee shall know.
@@ -36,7 +36,7 @@ impl Call {
         request: &mut Request<B>,
         place: &mut Option<Self>,
     ) {
-        let started = Instant::now();
+        let began = clock::now();
         let shared = &config.telemetry.0;
         // Of the headers as they came; what is written below is asked for by none of them.
         let seen = HeaderFilter::of(request.headers());
@@ -56,7 +56,6 @@ impl Call {
         let parent = parent.span_context();
         let trace_around = parent.trace_id();
 
-        let began = clock::nanos(started);
         let mut recorded_at = None;
         let mut recording = false;
         let mut goes_by_ids = true;
@@ -89,9 +88,11 @@ impl Call {
         };
         let current = cx.span();
         let current = if goes_by_ids { current.span_context() } else { &SpanContext::NONE };
+        let info = cx.get::<CallInfo>();
         let sending = Sending {
             config,
             cx: &cx,
+            info,
             current,
             around: trace_around,
             seen,
@@ -99,7 +100,6 @@ impl Call {
             began,
         };
         let limits = sending.write(request, resend_count);
-        let in_flight = target.as_ref().and_then(|target| Some(target.http.as_ref()?.started()));
         let grpc = asked == Protocol::Grpc;
         let cx_says_nothing = !current.is_valid() && says_nothing(&cx);
         let uri = request.uri();
@@ -107,8 +107,8 @@ impl Call {
             let make = || {
                 let callee = target.as_ref().map_or(&config.callee, |target| &target.callee);
                 let party = Party::Client { callee: Arc::clone(callee), method, template };
-                let facts = ListedFacts { party, protocol, path: None, cx: cx.clone() };
-                ListedCall::new(facts, serving(&config.telemetry), started, limits)
+                let facts = ListedFacts { party, protocol, path: None, told: Told::of(&cx, info) };
+                ListedCall::new(facts, serving(&config.telemetry), began, limits)
             };
             calls.begin(None, make, uri.path_and_query().filter(|_| protocol == Protocol::Grpc))
         };
@@ -127,9 +127,9 @@ impl Call {
             tracing_span: None,
             cx,
             recording,
-            started,
+            began,
             recorded_at,
-            in_flight,
+            is_active: false,
             request_size: super::content_length(seen.get(request.headers(), &CONTENT_LENGTH)),
             request_messages,
             limits,
@@ -137,6 +137,6 @@ impl Call {
             cost: CallCost::default(),
             progress: Progress::default(),
         });
-        Self::begin_tracing_span(place);
+        Self::begin(place);
     }
 }

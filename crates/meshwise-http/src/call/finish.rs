@@ -8,8 +8,11 @@ use crate::{
     rpc::{RequestMessages, full_method, is_wildcard},
 };
 use http::{StatusCode, uri::PathAndQuery};
-use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol, internal::messages::Messages};
-use meshwise_metrics::{Exemplar, internal::HttpServerSeries, with_exemplar};
+use meshwise_core::{
+    CallEnd, CallInfo, GrpcCode, Protocol,
+    internal::{clock, messages::Messages},
+};
+use meshwise_metrics::{Exemplar, with_exemplar};
 use meshwise_trace::end_as_owner;
 use opentelemetry::{KeyValue, Value, trace::TraceContextExt};
 use std::sync::Arc;
@@ -25,7 +28,7 @@ impl Call {
         if std::mem::replace(&mut self.progress.finished, true) {
             return;
         }
-        let duration = self.started.elapsed();
+        let duration = clock::since(self.began);
         self.settle_without_answer();
         let code = (self.protocol == Protocol::Grpc).then(code);
         if let Some(code) = code {
@@ -51,7 +54,9 @@ impl Call {
         if calls.is_none_or(|calls| calls.end(listed, self.protocol, &finished, streams)) {
             self.measure(&finished);
         }
-        self.in_flight = None;
+        if std::mem::take(&mut self.is_active) {
+            self.side.dec_active();
+        }
         // Last of what is recorded: who sees the span finds the call counted. Its line is no event of it.
         if self.recording {
             self.end_span(&finished);
@@ -158,7 +163,7 @@ impl Call {
             return;
         }
         // It began as a gRPC call would.
-        self.in_flight = operation.http.as_ref().map(HttpServerSeries::started);
+        self.is_active = self.is_active || self.side.inc_active();
         if self.recording {
             let span = self.cx.span();
             span.set_attributes(attributes::http(operation, self.path.as_ref()));

@@ -4,8 +4,8 @@ use super::{Call, Client, Progress, Side, attributes, now, slot};
 use crate::{
     calls::{
         Calls,
+        facts::{ListedFacts, Party, Told},
         register::ListedCall,
-        snapshot::{ListedFacts, Party},
     },
     convert, method, names,
     rpc::{RequestMessages, full_method},
@@ -23,14 +23,14 @@ use meshwise_core::{
     internal::{HeaderFilter, Limits, clock, read_timeouts},
     propagation::Sampling,
 };
-use meshwise_metrics::internal::{CallCost, HttpServerSeries};
+use meshwise_metrics::internal::CallCost;
 use meshwise_trace::Started;
 use opentelemetry::{
     Context,
     baggage::BaggageExt,
     trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt},
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 impl Call {
     /// Begins an incoming call.
@@ -39,8 +39,7 @@ impl Call {
         request: &mut Request<B>,
         place: &mut Option<Self>,
     ) {
-        let started = Instant::now();
-        let began = clock::nanos(started);
+        let began = clock::now();
         let shared = &config.telemetry.0;
         let headers = request.headers();
         let filter = HeaderFilter::of(headers);
@@ -103,12 +102,14 @@ impl Call {
         };
         let client = logged.then(client).unwrap_or_default();
         let request_size = super::content_length(filter.get(headers, &CONTENT_LENGTH));
-        let in_flight = operation.http.as_ref().filter(|_| !grpc).map(HttpServerSeries::started);
         let learned = &shared.rpc_methods;
         let rpc_method = path
             .as_ref()
             .filter(|_| grpc)
             .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
+        let ids = is_in_trace.then(|| (trace_id, span.ids().span_id()));
+        let named_by_trace = name == Name::Trace;
+        let says_more = came.is_some() || !(named_by_trace || name == Name::None);
         let facts = match came {
             None => facts(name),
             Some(came) => came.facts(name),
@@ -119,8 +120,9 @@ impl Call {
         let list = |calls: &Calls| {
             let make = || {
                 let party = Party::Server(Arc::clone(&operation));
-                let facts = ListedFacts { party, protocol, path: None, cx: cx.clone() };
-                ListedCall::new(facts, None, started, limits)
+                let told = Told { ids, named_by_trace, cx: says_more.then(|| cx.clone()) };
+                let facts = ListedFacts { party, protocol, path: None, told };
+                ListedCall::new(facts, None, began, limits)
             };
             calls.begin(Some(limits.began_at()), make, path.as_ref().filter(|_| grpc))
         };
@@ -142,6 +144,7 @@ impl Call {
                 config: Arc::clone(config),
                 operation,
                 from_named,
+                named_by_trace,
                 rpc_method,
                 client,
             },
@@ -153,9 +156,9 @@ impl Call {
             tracing_span: None,
             cx,
             recording,
-            started,
+            began,
             recorded_at,
-            in_flight,
+            is_active: false,
             request_size,
             request_messages,
             limits,
@@ -163,7 +166,7 @@ impl Call {
             cost: CallCost::default(),
             progress: Progress::default(),
         });
-        Self::begin_tracing_span(place);
+        Self::begin(place);
     }
 }
 

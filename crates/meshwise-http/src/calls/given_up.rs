@@ -3,8 +3,9 @@
 
 use super::{
     Calls,
+    facts::{KeptEnd, KeptFacts, ListedFacts, Party},
     register::ListedCall,
-    snapshot::{CallFacts, KeptEnd, KeptFacts, ListedFacts, Party},
+    snapshot::CallFacts,
 };
 use crate::{
     method,
@@ -15,6 +16,7 @@ use crate::{
 use http::uri::PathAndQuery;
 use meshwise_core::{
     ErrorType, GrpcCode, Protocol,
+    internal::clock,
     outcome::{EndedBy, Fault, FaultKind},
 };
 use meshwise_metrics::internal::{BodySizes, EdgeCall, RpcLabels};
@@ -36,12 +38,12 @@ impl Calls {
     fn give_up(&self) -> Vec<GivenUp> {
         self.register.give_up(|call: &ListedCall<ListedFacts>, status| {
             let Party::Server(operation) = &call.facts.party else { return None };
-            let mut facts = call.facts.keep(call.started);
+            let mut facts = call.facts.keep(call.began);
             // As for every call without an answer: this server's own routes know better than the request.
             if facts.route.as_deref().is_some_and(|route| !is_wildcard(route)) {
                 facts.protocol = Protocol::Http;
             }
-            let duration = call.started.elapsed();
+            let duration = clock::since(call.began);
             Some(GivenUp { operation: Arc::clone(operation), facts, duration, status })
         })
     }

@@ -18,7 +18,6 @@ use std::{
     num::{NonZero, NonZeroU32, NonZeroU64},
     sync::atomic::{AtomicU16, Ordering::Relaxed},
     thread::available_parallelism,
-    time::Instant,
 };
 
 /// How many calls are listed at the same time; the rest are only counted.
@@ -75,7 +74,8 @@ pub(crate) struct ListedCall<F> {
     pub(crate) facts: F,
     /// The served call that makes this one.
     pub(crate) within: Option<CallId>,
-    pub(crate) started: Instant,
+    /// When it began, as `clock::nanos` counts.
+    pub(crate) began: u64,
     /// When the first of its limits is over, as `clock::nanos` counts; `u64::MAX` if it has none.
     pub(crate) ends: u64,
     /// The status of the answer, once its head is there: filled in where calls are listed.
@@ -106,8 +106,8 @@ struct Place<F> {
 
 impl<F> ListedCall<F> {
     #[inline]
-    pub(crate) fn new(facts: F, within: Option<CallId>, started: Instant, limits: Limits) -> Self {
-        Self { facts, within, started, ends: limits.ends(), status: None }
+    pub(crate) fn new(facts: F, within: Option<CallId>, began: u64, limits: Limits) -> Self {
+        Self { facts, within, began, ends: limits.ends(), status: None }
     }
 }
 
@@ -308,9 +308,10 @@ impl<F> Places<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use meshwise_core::internal::clock;
 
-    fn call(name: &'static str, started: Instant) -> ListedCall<&'static str> {
-        ListedCall::new(name, None, started, Limits::NONE)
+    fn call(name: &'static str, began: u64) -> ListedCall<&'static str> {
+        ListedCall::new(name, None, began, Limits::NONE)
     }
 
     fn names(register: &CallRegister<&'static str>) -> Vec<&'static str> {
@@ -322,7 +323,7 @@ mod tests {
     #[test]
     fn a_call_is_listed_from_its_start_to_its_end() {
         let register = CallRegister::of(1, 10);
-        let now = Instant::now();
+        let now = clock::now();
         let mut first = register.begin(Some(0), || call("a", now), |_| ());
         let mut second = register.begin(None, || call("b", now), |_| ());
         assert_ne!(first.id(), second.id());
@@ -346,26 +347,25 @@ mod tests {
     fn calls_beyond_the_bound_are_counted_and_not_listed() {
         let register = CallRegister::of(1, 2);
         let mut listed: Vec<_> =
-            (0..5).map(|_| register.begin(None, || call("a", Instant::now()), |_| ())).collect();
+            (0..5).map(|_| register.begin(None, || call("a", clock::now()), |_| ())).collect();
         assert_eq!((register.list().0.len(), register.list().1), (2, 3));
         for listed in &mut listed {
             register.end(listed);
         }
-        assert!(register.begin(None, || call("a", Instant::now()), |_| ()).id().is_some());
+        assert!(register.begin(None, || call("a", clock::now()), |_| ()).id().is_some());
     }
 
     #[test]
     fn places_are_used_again_without_allocation() {
         let register = CallRegister::of(1, 100);
-        let mut warm: Vec<_> = (0..20)
-            .map(|_| register.begin(Some(0), || call("a", Instant::now()), |_| ()))
-            .collect();
+        let mut warm: Vec<_> =
+            (0..20).map(|_| register.begin(Some(0), || call("a", clock::now()), |_| ())).collect();
         for listed in &mut warm {
             register.end(listed);
         }
         let inside = allocation_counter::measure(|| {
             for _ in 0..20 {
-                let mut listed = register.begin(Some(0), || call("a", Instant::now()), |_| ());
+                let mut listed = register.begin(Some(0), || call("a", clock::now()), |_| ());
                 register.answered(&listed, 200);
                 register.end(&mut listed);
             }
@@ -378,7 +378,7 @@ mod tests {
         let register = CallRegister::of(1, 100);
         let meter = |ten_micros: Option<u64>| {
             let served = ten_micros.map(|moment| moment * 10_000);
-            let mut listed = register.begin(served, || call("a", Instant::now()), |_| ());
+            let mut listed = register.begin(served, || call("a", clock::now()), |_| ());
             register.end(&mut listed);
             listed.meter.map(NonZeroU32::get)
         };

@@ -2,22 +2,16 @@
 
 use super::{
     ended::EndedCalls,
+    facts::{KeptEnd, KeptFacts, ListedFacts},
     register::{CallId, CallRegister, ListedCall},
 };
-use crate::{
-    convert,
-    operations::Operation,
-    rpc::{full_method, is_wildcard},
-};
-use http::uri::PathAndQuery;
+use crate::rpc::{full_method, is_wildcard};
 use meshwise_core::{
-    CallInfo, ErrorType, GrpcCode, Protocol, RequestId, SpanId, TraceId,
+    ErrorType, GrpcCode, Protocol, RequestId, SpanId, TraceId,
     internal::{clock, queued::QueuedCall},
     outcome::{EndedBy, Side},
 };
-use opentelemetry::{Context, trace::TraceContextExt};
 use std::{
-    borrow::Cow,
     collections::HashMap,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -143,108 +137,6 @@ pub struct EndedCall {
     pub ended_by: EndedBy,
 }
 
-/// What the register holds of a call in flight: references to what the call has anyway.
-#[derive(Clone, Debug)]
-pub(crate) struct ListedFacts {
-    pub(crate) party: Party,
-    pub(crate) protocol: Protocol,
-    /// That of a gRPC call.
-    pub(crate) path: Option<PathAndQuery>,
-    /// Has the ids, and for the calls of a served one what came with that.
-    pub(crate) cx: Context,
-}
-
-/// What differs between the two ends.
-#[derive(Clone, Debug)]
-pub(crate) enum Party {
-    Server(Arc<Operation>),
-    Client { callee: Arc<Callee>, method: &'static str, template: Option<&'static str> },
-}
-
-/// Whom a call goes to.
-#[derive(Debug)]
-pub(crate) struct Callee {
-    /// The name of the peer.
-    pub(crate) peer: Arc<str>,
-    /// The host and port of an HTTP call, without what may stand before an `@`.
-    pub(crate) address: Option<Arc<str>>,
-}
-
-impl ListedFacts {
-    /// Lets go of the call itself: what is shown may be kept for longer than that lives.
-    pub(crate) fn keep(&self, started: Instant) -> KeptFacts {
-        let Self { party, protocol, path, cx } = self;
-        let span = cx.span();
-        let trace = convert::trace_id(span.span_context().trace_id());
-        // Calls of an exporter's own go by no ids.
-        let ids = Some(span.span_context()).filter(|_| !cx.is_telemetry_suppressed());
-        let ids = ids.filter(|ids| ids.is_valid());
-        let info = cx.get::<CallInfo>();
-        let facts = KeptFacts {
-            side: Side::Client,
-            protocol: *protocol,
-            method: "",
-            route: None,
-            template: None,
-            path: path.clone(),
-            caller: None,
-            peer: None,
-            address: None,
-            ids: ids
-                .map(|ids| (convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id()))),
-            request_id: info.and_then(|info| info.request_id_in(trace)).map(Cow::into_owned),
-            attempt: info.map_or(0, |info| info.attempt),
-            started,
-        };
-        match party {
-            Party::Server(operation) => KeptFacts {
-                side: Side::Server,
-                method: operation.method,
-                route: operation.route.clone(),
-                caller: info.and_then(|info| info.caller.clone()),
-                ..facts
-            },
-            Party::Client { callee, method, template } => KeptFacts {
-                method,
-                template: *template,
-                peer: Some(Arc::clone(&callee.peer)),
-                address: callee.address.clone(),
-                ..facts
-            },
-        }
-    }
-}
-
-/// What is shown of a call, once it is looked at or has ended.
-#[derive(Clone, Debug)]
-pub(crate) struct KeptFacts {
-    pub(crate) side: Side,
-    pub(crate) protocol: Protocol,
-    pub(crate) method: &'static str,
-    pub(crate) route: Option<Arc<str>>,
-    pub(crate) template: Option<&'static str>,
-    /// That of a gRPC call.
-    pub(crate) path: Option<PathAndQuery>,
-    pub(crate) caller: Option<Arc<str>>,
-    pub(crate) peer: Option<Arc<str>>,
-    pub(crate) address: Option<Arc<str>>,
-    pub(crate) ids: Option<(TraceId, SpanId)>,
-    pub(crate) request_id: Option<RequestId>,
-    pub(crate) attempt: u32,
-    pub(crate) started: Instant,
-}
-
-/// What is kept of a call that has ended.
-#[derive(Clone, Debug)]
-pub(crate) struct KeptEnd {
-    pub(crate) facts: KeptFacts,
-    pub(crate) duration: Duration,
-    pub(crate) status: Option<u16>,
-    pub(crate) code: Option<GrpcCode>,
-    pub(crate) error_type: Option<ErrorType>,
-    pub(crate) ended_by: EndedBy,
-}
-
 impl KeptFacts {
     pub(super) fn show(&self) -> CallFacts {
         let grpc = self.path.as_ref().filter(|_| self.protocol == Protocol::Grpc);
@@ -272,7 +164,7 @@ impl KeptFacts {
             span_id: self.ids.map(|(_, span)| span),
             request_id: self.request_id.clone(),
             attempt: self.attempt,
-            started: clock::wall_time(self.started),
+            started: clock::wall_time_at(self.began),
         }
     }
 }
@@ -299,8 +191,8 @@ pub(crate) fn snapshot(
 ) -> CallsSnapshot {
     let (calls, unlisted) = register.list();
     let kept = |(id, call): (CallId, ListedCall<ListedFacts>)| {
-        let ListedCall { facts, within, started, ends, status } = call;
-        (id, ListedCall { facts: facts.keep(started), within, started, ends, status })
+        let ListedCall { facts, within, began, ends, status } = call;
+        (id, ListedCall { facts: facts.keep(began), within, began, ends, status })
     };
     shown(calls.into_iter().map(kept).collect(), unlisted, ended, queued, now)
 }
@@ -312,11 +204,11 @@ fn shown(
     queued: &[QueuedCall],
     now: Instant,
 ) -> CallsSnapshot {
-    calls.sort_by_key(|(_, call)| call.started);
+    calls.sort_by_key(|(_, call)| call.began);
     let waits = Waits::of(&calls, queued);
     let in_flight = calls.iter().map(|(id, call)| CallInFlight {
         call: call.facts.show(),
-        age: call.started.elapsed(),
+        age: clock::since(call.began),
         left: (call.ends != u64::MAX)
             .then(|| clock::instant(call.ends).saturating_duration_since(now)),
         waits_for: waits.of_call(*id, call),
@@ -331,7 +223,7 @@ fn shown(
         within: find(&calls, queued).map(|(_, call)| call.facts.show()),
     });
     let queued = queued.collect();
-    let (failed, slowest) = ended.list(clock::nanos(Instant::now()));
+    let (failed, slowest) = ended.list(clock::now());
     let show = |ended: Vec<KeptEnd>| ended.iter().map(KeptEnd::show).collect();
     CallsSnapshot { in_flight, queued, unlisted, failed: show(failed), slowest: show(slowest) }
 }
@@ -415,7 +307,7 @@ mod tests {
             ids: Some((TraceId::from_bytes([trace; 16]), SpanId::from_bytes([trace; 8]))),
             request_id: None,
             attempt: 0,
-            started: Instant::now(),
+            began: clock::now(),
         }
     }
 
@@ -423,10 +315,10 @@ mod tests {
     fn what_a_served_call_waits_for_is_found_by_the_call_and_by_its_trace() {
         let register = CallRegister::new();
         let begin = |facts: KeptFacts, within, status| {
-            let started = Instant::now();
+            let began = clock::now();
             let limits = Limits::NONE;
             let served = (facts.side == Side::Server).then_some(0);
-            let call = ListedCall::new(facts, within, started, limits);
+            let call = ListedCall::new(facts, within, began, limits);
             let listed = register.begin(served, || call, |_| ());
             if let Some(status) = status {
                 register.answered(&listed, status);

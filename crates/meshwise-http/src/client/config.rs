@@ -2,7 +2,7 @@
 
 use super::target::{Target, Targets};
 use crate::{
-    calls::snapshot::Callee,
+    calls::facts::Callee,
     finished::Finished,
     rpc::CountBody,
     telemetry::{Instruments, Telemetry},

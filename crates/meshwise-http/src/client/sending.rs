@@ -20,6 +20,8 @@ pub(crate) struct Sending<'a> {
     pub(crate) config: &'a ClientConfig,
     /// The call's own context.
     pub(crate) cx: &'a Context,
+    /// What it says of the call that is being served.
+    pub(crate) info: Option<&'a CallInfo>,
     /// The ids that the call goes by.
     pub(crate) current: &'a SpanContext,
     /// The trace that the call is made in.
@@ -36,8 +38,7 @@ impl Sending<'_> {
     /// Writes context, limits and request id into the request, in the place of what stood there (a
     /// request may be sent again, or be one that came in); returns what limits the call.
     pub(crate) fn write<B>(&self, request: &mut Request<B>, resend_count: u32) -> Limits {
-        let Self { config, cx, seen, protocol, .. } = *self;
-        let info = cx.get::<CallInfo>();
+        let Self { config, cx, info, seen, protocol, .. } = *self;
         let internal = config.mode == ClientMode::Internal;
         let attempt = resend_count.saturating_add(info.map_or(0, |info| info.attempt));
 

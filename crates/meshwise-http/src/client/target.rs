@@ -1,7 +1,7 @@
 //! Where a peer's calls go: an address is taken apart, and its series are found, once.
 
 use super::config::ClientConfig;
-use crate::{calls::snapshot::Callee, method};
+use crate::{calls::facts::Callee, method};
 use http::uri::Authority;
 use meshwise_metrics::internal::{Edge, HttpClientSeries, HttpClientTarget, Table};
 use opentelemetry::Value;

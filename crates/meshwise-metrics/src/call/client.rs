@@ -1,7 +1,7 @@
 //! Outgoing HTTP calls.
 
 use super::{
-    BodySizes, InFlight,
+    BodySizes,
     ends::Ends,
     label_sets::{CallLabels, LabelSets, is_same, mark},
     server::HttpHandles,
@@ -59,7 +59,7 @@ pub struct HttpClientSeries {
     port: Option<u16>,
     peer: Box<str>,
     active: Gauge,
-    ended: Ends<ClientEnd, HttpHandles, ENDS>,
+    ends: Ends<ClientEnd, HttpHandles, ENDS>,
 }
 
 /// What tells the ends of calls to one target apart.
@@ -149,16 +149,22 @@ impl HttpClientMetrics {
             port,
             peer: peer.into(),
             active: self.0.active(target).clone(),
-            ended: Ends::default(),
+            ends: Ends::default(),
         }
     }
 }
 
 impl HttpClientSeries {
-    /// Counts a call as in flight until the guard is dropped.
+    /// Counts a call as in flight, until [`dec_active`](Self::dec_active) is told of it.
     #[inline]
-    pub fn started(&self) -> InFlight {
-        InFlight::begin(&self.active)
+    pub fn inc_active(&self) {
+        self.active.increment(1.0);
+    }
+
+    /// Counts a call as in flight no longer.
+    #[inline]
+    pub fn dec_active(&self) {
+        self.active.decrement(1.0);
     }
 
     /// Records a finished call: the response's status, if there was one, and the kind of error, if the
@@ -172,7 +178,7 @@ impl HttpClientSeries {
         sizes: BodySizes,
     ) {
         let end = ClientEnd { method, status, error_type };
-        match self.ended.find(|ended| end.is(ended)) {
+        match self.ends.find(|ended| end.is(ended)) {
             Some(handles) => handles.record(duration, sizes),
             None => self.handles(end).record(duration, sizes),
         }
@@ -185,7 +191,7 @@ impl HttpClientSeries {
         let labels = HttpClientLabels { method, address, port, status, error_type, peer };
         let inner = &*self.metrics.0;
         if let Some(known) = inner.calls.get(&labels) {
-            self.ended.keep(end, known);
+            self.ends.keep(end, known);
             return Arc::clone(known);
         }
         let (peer, address) = (inner.peers.intern(peer), inner.addresses.intern(address));

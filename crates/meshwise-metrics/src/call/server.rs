@@ -1,7 +1,7 @@
 //! Incoming HTTP calls.
 
 use super::{
-    BodySizes, InFlight,
+    BodySizes,
     ends::Ends,
     label_sets::{CallLabels, LabelSets, is_same, mark},
     size, status_label,
@@ -65,7 +65,7 @@ pub struct HttpServerSeries {
     scheme: &'static str,
     /// Not before an HTTP call comes: one of gRPC has none.
     active: OnceLock<Gauge>,
-    ended: Ends<ServerEnd, HttpHandles, ENDS>,
+    ends: Ends<ServerEnd, HttpHandles, ENDS>,
 }
 
 /// What tells the ends of one operation's calls apart.
@@ -134,23 +134,34 @@ impl HttpServerMetrics {
         route: Option<Arc<str>>,
         scheme: &'static str,
     ) -> HttpServerSeries {
-        let (active, ended) = (OnceLock::new(), Ends::default());
-        HttpServerSeries { metrics: self.clone(), method, route, scheme, active, ended }
+        let (active, ends) = (OnceLock::new(), Ends::default());
+        HttpServerSeries { metrics: self.clone(), method, route, scheme, active, ends }
     }
 }
 
 impl HttpServerSeries {
-    /// Counts a call as being served until the guard is dropped.
+    /// Counts a call as being served, until [`dec_active`](Self::dec_active) is told of it.
     #[inline]
-    pub fn started(&self) -> InFlight {
-        InFlight::begin(self.active.get_or_init(|| {
+    pub fn inc_active(&self) {
+        self.active().increment(1.0);
+    }
+
+    /// Counts a call as being served no longer, also one that began as a call of another series of the same
+    /// method and scheme.
+    #[inline]
+    pub fn dec_active(&self) {
+        self.active().decrement(1.0);
+    }
+
+    fn active(&self) -> &Gauge {
+        self.active.get_or_init(|| {
             let labels = ActiveLabels { method: self.method, scheme: self.scheme };
             let active = self.metrics.0.active.get_or_make(&labels, |recorder, labels| {
                 let key = Key::from_parts(names::HTTP_SERVER_ACTIVE_REQUESTS, labels.to_vec());
                 recorder.register_gauge(&key, &METADATA)
             });
             active.clone()
-        }))
+        })
     }
 
     /// Records a finished call: the response's status, if there was one, and the kind of error, if the
@@ -163,7 +174,7 @@ impl HttpServerSeries {
         sizes: BodySizes,
     ) {
         let end = ServerEnd { status, error_type };
-        match self.ended.find(|ended| *ended == end) {
+        match self.ends.find(|ended| *ended == end) {
             Some(handles) => handles.record(duration, sizes),
             None => self.handles(end).record(duration, sizes),
         }
@@ -177,7 +188,7 @@ impl HttpServerSeries {
             HttpServerLabels { method, route: self.route.as_ref(), status, scheme, error_type };
         let HttpServerInner { calls, body_sizes, .. } = &*self.metrics.0;
         if let Some(known) = calls.get(&labels) {
-            self.ended.keep(end, known);
+            self.ends.keep(end, known);
             return Arc::clone(known);
         }
         // What is made may be of one set too many, each use of which is counted.
