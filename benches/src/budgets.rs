@@ -37,9 +37,10 @@ pub const BUDGETS: &[Budget] = &[
     budget("server, unsampled, no log line, no tracing span", 2, None),
     budget("server, sampled but not exported, no log line", 2, None),
     budget("server, metrics only", 1, Some(4_060)),
-    // 400 is the aim: 387 and 389, of a thousand calls. On a busy machine more of them are metered.
-    budget("server, map, register and capacity", 0, Some(440)),
-    budget("client, map and register", 0, Some(440)),
+    // 400 is the aim. A hundred calls a second are metered, which under callgrind is one of some twenty, and on
+    // a busy machine one of ten: 347 and 441 were seen of the same program.
+    budget("server, map, register and capacity", 0, Some(500)),
+    budget("client, map and register", 0, Some(480)),
     // Its user agent is looked through for secrets, as any text from outside.
     budget("server, access log only", 4, Some(13_410)),
     budget("server, a caller's trace, sampled, access log", 13, None),
