@@ -71,6 +71,28 @@ fn bit(name: &HeaderName) -> u64 {
     1 << ((name.len() + 13 * usize::from(*first) + 8 * usize::from(*last)) % 64)
 }
 
+/// Tells whether a header says where a message ends, how it is coded, or how its connection is used (RFC 9110,
+/// sections 6.6, 7.6, 8.4 and 10.1; RFC 9112, section 6): only what sends the message knows. A `content-type` is none: what
+/// knows better replaces it.
+#[must_use]
+pub fn is_of_sender(name: &HeaderName) -> bool {
+    const OF_SENDER: [&str; 12] = [
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "grpc-encoding",
+        "grpc-timeout",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    OF_SENDER.contains(&name.as_str())
+}
+
 /// Tells whether a `content-type` is that of server-sent events.
 #[must_use]
 pub fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {

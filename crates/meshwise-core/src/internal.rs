@@ -36,7 +36,7 @@ pub use crate::{
     call::SPAN_TARGET,
     deadline::{format_grpc_timeout, parse_grpc_timeout, parse_millis, read_timeouts},
     env::{millis, timeout},
-    headers::{HeaderFilter, begins_with_type, is_event_stream},
+    headers::{HeaderFilter, begins_with_type, is_event_stream, is_of_sender},
     limits::{Entered, Limits, Passed},
     losses::LossCounters,
     outcome::kind::status_text,

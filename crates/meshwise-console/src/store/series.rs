@@ -9,8 +9,13 @@ pub(crate) const SERIES: usize = 2000;
 const LONG: u64 = 3;
 /// So many points of a series are kept.
 const POINTS: usize = 240;
-/// So many instances of a series are told apart; a further one takes the place of the oldest.
-const SOURCES: usize = 32;
+/// So many instances of a series are told apart; a further one takes the place of one that is gone, or counts
+/// for nothing.
+const SOURCES: usize = 128;
+/// An instance is gone that has said nothing for so long, in milliseconds.
+const GONE: u64 = 300_000;
+/// What several instances say within so many milliseconds is one moment: they say it at the same beat.
+const BEAT: u64 = 1000;
 /// So many snapshots of a histogram's buckets are kept.
 const SNAPSHOTS: usize = 40;
 /// A histogram with more buckets is kept as its count and sum.
@@ -79,6 +84,7 @@ struct Counted {
     source: u64,
     value: f64,
     sum: f64,
+    seen: u64,
 }
 
 /// Keeps the points of one label set.
@@ -87,6 +93,8 @@ pub(crate) struct Line {
     pub(crate) labels: Vec<(String, String)>,
     pub(crate) points: VecDeque<Point>,
     counted: Vec<Counted>,
+    /// Whose the last point is.
+    last: u64,
     pub(crate) bounds: Vec<f64>,
     pub(crate) snapshots: VecDeque<(u64, Box<[u64]>)>,
     pub(crate) exemplars: VecDeque<Exemplar>,
@@ -94,7 +102,7 @@ pub(crate) struct Line {
 
 impl Line {
     fn read(&mut self, now: u64, shape: Shape, reading: Reading) {
-        let step = self.count(&reading);
+        let step = self.count(now, &reading);
         let grown = self.points.back().map_or(0.0, |point| point.grown);
         let (value, sum) = match shape {
             Shape::Gauge if !reading.delta => (reading.value, reading.sum),
@@ -102,10 +110,20 @@ impl Line {
                 (value + counted.value, sum + counted.sum)
             }),
         };
-        if self.points.len() >= POINTS {
-            self.points.pop_front();
+        let point = Point { time: now, value, sum, grown: grown + step };
+        let other = std::mem::replace(&mut self.last, reading.source) != reading.source;
+        match self.points.back_mut() {
+            // A point of its own would be a rate over the milliseconds between the two.
+            Some(last) if other && now.saturating_sub(last.time) < BEAT => {
+                *last = Point { time: last.time, ..point };
+            }
+            _ => {
+                if self.points.len() >= POINTS {
+                    self.points.pop_front();
+                }
+                self.points.push_back(point);
+            }
         }
-        self.points.push_back(Point { time: now, value, sum, grown: grown + step });
         if reading.counts.is_empty() || reading.counts.len() > BUCKETS {
             return;
         }
@@ -128,17 +146,22 @@ impl Line {
 
     /// Notes what an instance has counted; returns how much that is more than before. A value that falls is
     /// a restart.
-    fn count(&mut self, reading: &Reading) -> f64 {
+    fn count(&mut self, now: u64, reading: &Reading) -> f64 {
         let known = self.counted.iter().position(|counted| counted.source == reading.source);
-        let at = known.unwrap_or_else(|| {
+        if known.is_none() && self.counted.len() >= SOURCES {
+            let is_there = |counted: &Counted| now.saturating_sub(counted.seen) < GONE;
+            self.counted.retain(is_there);
             if self.counted.len() >= SOURCES {
-                self.counted.remove(0);
+                return 0.0;
             }
-            self.counted.push(Counted { source: reading.source, value: 0.0, sum: 0.0 });
+        }
+        let at = known.unwrap_or_else(|| {
+            self.counted.push(Counted { source: reading.source, value: 0.0, sum: 0.0, seen: now });
             self.counted.len() - 1
         });
         let counted = &mut self.counted[at];
         let before = *counted;
+        counted.seen = now;
         if reading.delta {
             (counted.value, counted.sum) = (before.value + reading.value, before.sum + reading.sum);
             return finite(reading.value);
@@ -350,6 +373,29 @@ mod tests {
         let line = series.lines("calls_total").next().expect("one line");
         assert_eq!(line.growth(2000, 2000), Some((4.0, 2000)));
         assert_eq!(line.value(), Some(1e6 + 13.0));
+    }
+
+    #[test]
+    fn hundreds_of_instances_at_one_beat_are_moments_with_their_rates() {
+        let mut series = Series::default();
+        let metric = Description { name: "calls_total", shape: Shape::Counter, unit: "", help: "" };
+        let mut read = |now, source: u64, value| {
+            let reading = Reading { value, source, ..Reading::default() };
+            series.read(now, false, metric, Vec::new(), reading, []);
+        };
+        for (beat, value) in [(10_000, 5.0), (15_000, 7.0), (20_000, 9.0)] {
+            (1..=300).for_each(|source| read(beat + source, source, value));
+        }
+        // They are replaced by as many new ones.
+        for (beat, value) in [(400_000, 1.0), (405_000, 2.0)] {
+            (1001..=1100).for_each(|source| read(beat + source, source, value));
+        }
+        let line = series.lines("calls_total").next().expect("one line");
+        let grown: Vec<(u64, f64)> =
+            line.points.iter().map(|point| (point.time, point.grown)).collect();
+        let expected =
+            [(10_001, 0.0), (15_001, 256.0), (20_001, 512.0), (401_001, 512.0), (406_001, 612.0)];
+        assert_eq!(grown, expected);
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub fn nanos(moment: Instant) -> u64 {
 }
 
 /// Returns this moment, as [`nanos`] counts it: the same clock as [`Instant::now`]. With the feature
-/// `kernel-clock`, which the guards switch on, it is read as a number: to take an `Instant` apart costs
+/// `_kernel-clock`, which the guards switch on, it is read as a number: to take an `Instant` apart costs
 /// some 50 instructions.
 #[must_use]
 #[inline]
@@ -94,7 +94,7 @@ pub fn instant(nanos: u64) -> Instant {
 
 /// The kernel's monotonic clock, as std reads it, and as it stood at the last tick; in nanoseconds since the
 /// machine was started.
-#[cfg(all(feature = "kernel-clock", any(target_os = "linux", target_os = "android")))]
+#[cfg(all(feature = "_kernel-clock", any(target_os = "linux", target_os = "android")))]
 pub mod kernel {
     use rustix::time::{ClockId, clock_gettime};
 
@@ -121,7 +121,7 @@ pub mod kernel {
 }
 
 /// The clock that there is elsewhere, or without the feature.
-#[cfg(not(all(feature = "kernel-clock", any(target_os = "linux", target_os = "android"))))]
+#[cfg(not(all(feature = "_kernel-clock", any(target_os = "linux", target_os = "android"))))]
 pub mod kernel {
     /// Reads it, as [`nanos`](super::nanos) counts.
     #[must_use]
@@ -222,7 +222,7 @@ mod tests {
         }
     }
 
-    #[cfg(all(feature = "kernel-clock", target_os = "linux"))]
+    #[cfg(all(feature = "_kernel-clock", target_os = "linux"))]
     #[test]
     fn the_kernel_s_coarse_clock_lags_a_tick_at_most() {
         for _ in 0..1000 {

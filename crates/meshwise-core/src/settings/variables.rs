@@ -4,6 +4,7 @@
 use super::{kind::SettingKind, units::parse_duration, value::Value};
 use crate::{
     env::{Env, EnvError, millis as parse_millis, timeout as parse_timeout},
+    headers::is_of_sender,
     propagation::Format,
     redaction::Redaction,
     resource::names::{INSTANCE, NAME, NAMESPACE, VERSION},
@@ -107,7 +108,8 @@ fn table(entries: BTreeMap<String, String>) -> Value {
     Value::Table(entries.into_iter().map(|(name, value)| (name, Value::Text(value))).collect())
 }
 
-const PAIRS: &str = "name=value pairs with commas between, values percent-encoded";
+const PAIRS: &str = "name=value pairs with commas between, values percent-encoded; not those that the sender of a \
+                     request sets itself, such as content-length";
 
 /// Reads `name=value,...`; an entry that cannot be read is left out. Values may be credentials: it is told
 /// which entry is wrong, not what it says.
@@ -129,7 +131,7 @@ fn header(entry: &str, kind: &SettingKind) -> Option<(String, String)> {
     let (name, value) = entry.split_once('=')?;
     let name = name.trim();
     let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
-    let valid = http::HeaderName::try_from(name).is_ok()
+    let valid = http::HeaderName::try_from(name).is_ok_and(|name| !is_of_sender(&name))
         && http::HeaderValue::try_from(value.as_str()).is_ok()
         && (value.is_empty() || kind.allows(&Value::Text(value.clone())));
     valid.then(|| (name.to_owned(), value))

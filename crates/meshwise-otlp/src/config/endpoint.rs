@@ -3,7 +3,10 @@
 use super::{Endpoint, OtlpProtocol, redact};
 use crate::{error::OtlpError, signal::SignalExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, uri::Scheme};
-use meshwise_core::{EnvError, Signal, internal::has_bad_port};
+use meshwise_core::{
+    EnvError, Signal,
+    internal::{has_bad_port, is_of_sender},
+};
 
 /// Returns the URL that every request goes to.
 pub(crate) fn resolve(
@@ -66,6 +69,9 @@ pub(crate) fn headers(given: &[(String, String)]) -> Result<HeaderMap, OtlpError
     for (name, value) in given {
         let wrong = |allowed| EnvError::new("with_header", name.as_str(), allowed);
         let header = HeaderName::try_from(name).map_err(|_| wrong("a header's name"))?;
+        if is_of_sender(&header) {
+            return Err(wrong("a header that the exporter does not set itself").into());
+        }
         let mut value = HeaderValue::try_from(value)
             .map_err(|_| wrong("a name whose value has no control characters"))?;
         value.set_sensitive(true);

@@ -79,6 +79,27 @@ fn a_bad_value_for_traces_leaves_that_for_all_signals() {
 }
 
 #[test]
+fn headers_that_the_sender_sets_itself_are_refused() {
+    let said = "content-length=5,api-key=k,Transfer-Encoding=chunked,content-type=a/b";
+    let config = config(&[("OTEL_EXPORTER_OTLP_HEADERS", said)]);
+    let names: Vec<_> = config.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["api-key", "content-type"]);
+    let text = told(&[("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k,Content-Length=5")]);
+    assert!(text.contains("entry 2") && text.contains("content-length"), "{text}");
+}
+
+#[cfg(feature = "_otlp")]
+#[test]
+fn nor_may_code_set_them() {
+    let given = |name: &str| endpoint::headers(&[(name.to_owned(), "1".to_owned())]);
+    for name in ["Content-Length", "te", "content-encoding", "connection"] {
+        let error = given(name).expect_err(name).to_string();
+        assert!(error.contains(name), "{error}");
+    }
+    assert!(given("host").is_ok_and(|headers| headers.len() == 1));
+}
+
+#[test]
 fn credentials_never_show() {
     let config = OtlpConfig::new()
         .with_header("authorization", "Bearer s3cret")
