@@ -4,7 +4,7 @@ use super::{Call, Progress, Side, attributes, running::says_nothing};
 use crate::{
     calls::{
         Calls,
-        facts::{ListedFacts, Party, Told},
+        facts::{ListedFacts, Party},
         register::ListedCall,
         serving::serving,
     },
@@ -107,7 +107,7 @@ impl Call {
             let make = || {
                 let callee = target.as_ref().map_or(&config.callee, |target| &target.callee);
                 let party = Party::Client { callee: Arc::clone(callee), method, template };
-                let facts = ListedFacts { party, protocol, path: None, told: Told::of(&cx, info) };
+                let facts = ListedFacts { party, protocol, path: None, cx: cx.clone() };
                 ListedCall::new(facts, serving(&config.telemetry), began, limits)
             };
             calls.begin(None, make, uri.path_and_query().filter(|_| protocol == Protocol::Grpc))

@@ -4,7 +4,7 @@ use super::{Call, Client, Progress, Side, attributes, now, slot};
 use crate::{
     calls::{
         Calls,
-        facts::{ListedFacts, Party, Told},
+        facts::{ListedFacts, Party},
         register::ListedCall,
     },
     convert, method, names,
@@ -107,9 +107,7 @@ impl Call {
             .as_ref()
             .filter(|_| grpc)
             .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
-        let ids = is_in_trace.then(|| (trace_id, span.ids().span_id()));
         let named_by_trace = name == Name::Trace;
-        let says_more = came.is_some() || !(named_by_trace || name == Name::None);
         let facts = match came {
             None => facts(name),
             Some(came) => came.facts(name),
@@ -120,8 +118,7 @@ impl Call {
         let list = |calls: &Calls| {
             let make = || {
                 let party = Party::Server(Arc::clone(&operation));
-                let told = Told { ids, named_by_trace, cx: says_more.then(|| cx.clone()) };
-                let facts = ListedFacts { party, protocol, path: None, told };
+                let facts = ListedFacts { party, protocol, path: None, cx: cx.clone() };
                 ListedCall::new(facts, None, began, limits)
             };
             calls.begin(Some(limits.began_at()), make, path.as_ref().filter(|_| grpc))

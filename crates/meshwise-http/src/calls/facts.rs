@@ -6,11 +6,8 @@ use meshwise_core::{
     CallInfo, ErrorType, GrpcCode, Protocol, RequestId, SpanId, TraceId,
     outcome::{EndedBy, Side},
 };
-use opentelemetry::{
-    Context,
-    trace::{self as otel, TraceContextExt},
-};
-use std::{sync::Arc, time::Duration};
+use opentelemetry::{Context, trace::TraceContextExt};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// What the register holds of a call in flight: references to what the call has anyway.
 #[derive(Clone, Debug)]
@@ -19,47 +16,8 @@ pub(crate) struct ListedFacts {
     pub(crate) protocol: Protocol,
     /// That of a gRPC call.
     pub(crate) path: Option<PathAndQuery>,
-    pub(crate) told: Told,
-}
-
-/// What a call's context says of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Told {
-    /// Those that it goes by.
-    pub(crate) ids: Option<(otel::TraceId, otel::SpanId)>,
-    /// The trace's digits are the request id.
-    pub(crate) named_by_trace: bool,
-    /// The context itself, if it says more: of most calls it does not, and to hold it costs four atomic operations.
-    pub(crate) cx: Option<Context>,
-}
-
-impl Told {
-    /// Takes it from a context; `info` is the one in it.
-    #[inline]
-    pub(crate) fn of(cx: &Context, info: Option<&CallInfo>) -> Self {
-        let span = cx.span();
-        // Calls of an exporter's own go by no ids.
-        let ids = Some(span.span_context()).filter(|_| !cx.is_telemetry_suppressed());
-        let more = |info: &CallInfo| {
-            info.request_id.is_some() || info.caller.is_some() || info.attempt > 0
-        };
-        Self {
-            ids: ids.filter(|ids| ids.is_valid()).map(|ids| (ids.trace_id(), ids.span_id())),
-            named_by_trace: info.is_some_and(CallInfo::is_named_by_trace),
-            cx: info.is_some_and(more).then(|| cx.clone()),
-        }
-    }
-
-    /// Returns the request id.
-    fn request_id(&self, ids: Option<(TraceId, SpanId)>) -> Option<RequestId> {
-        let own = self.info().and_then(|info| info.request_id.clone());
-        let by_trace = || ids.map(|(trace, _)| RequestId::from_random(trace.to_int()));
-        own.or_else(|| by_trace().filter(|_| self.named_by_trace))
-    }
-
-    fn info(&self) -> Option<&CallInfo> {
-        self.cx.as_ref()?.get::<CallInfo>()
-    }
+    /// Has the ids, and for the calls of a served one what came with that.
+    pub(crate) cx: Context,
 }
 
 /// What differs between the two ends.
@@ -81,9 +39,13 @@ pub(crate) struct Callee {
 impl ListedFacts {
     /// Lets go of the call itself: what is shown may be kept for longer than that lives.
     pub(crate) fn keep(&self, began: u64) -> KeptFacts {
-        let Self { party, protocol, path, told } = self;
-        let ids = told.ids.map(|(trace, span)| (convert::trace_id(trace), convert::span_id(span)));
-        let info = told.info();
+        let Self { party, protocol, path, cx } = self;
+        let span = cx.span();
+        let trace = convert::trace_id(span.span_context().trace_id());
+        // Calls of an exporter's own go by no ids.
+        let ids = Some(span.span_context()).filter(|_| !cx.is_telemetry_suppressed());
+        let ids = ids.filter(|ids| ids.is_valid());
+        let info = cx.get::<CallInfo>();
         let facts = KeptFacts {
             side: Side::Client,
             protocol: *protocol,
@@ -94,8 +56,9 @@ impl ListedFacts {
             caller: None,
             peer: None,
             address: None,
-            ids,
-            request_id: told.request_id(ids),
+            ids: ids
+                .map(|ids| (convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id()))),
+            request_id: info.and_then(|info| info.request_id_in(trace)).map(Cow::into_owned),
             attempt: info.map_or(0, |info| info.attempt),
             began,
         };
