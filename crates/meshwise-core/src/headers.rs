@@ -72,8 +72,8 @@ fn bit(name: &HeaderName) -> u64 {
 }
 
 /// Tells whether a header says where a message ends, how it is coded, or how its connection is used (RFC 9110,
-/// sections 6.6, 7.6, 8.4 and 10.1; RFC 9112, section 6): only what sends the message knows. A `content-type` is none: what
-/// knows better replaces it.
+/// sections 6.6, 7.6, 8.4 and 10.1; RFC 9112, section 6): only what sends the message knows. A `content-type` is
+/// none: what knows better replaces it.
 #[must_use]
 pub fn is_of_sender(name: &HeaderName) -> bool {
     const OF_SENDER: [&str; 12] = [
